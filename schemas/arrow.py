@@ -1,0 +1,287 @@
+"""The Arrow schema of every table. Columns are only ever added; open-shaped values are canonical-JSON text.
+
+`TABLES` names each table once, with its columns in the order in which they are written; `IDS` names the column that
+orders it. `schema_version` travels in the Parquet metadata.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+_text = pa.string()
+_texts = pa.list_(pa.string())
+_json = pa.string()  # canonical-JSON text
+_int = pa.int64()
+_float = pa.float64()
+_bool = pa.bool_()
+
+
+def _schema(**columns: pa.DataType) -> pa.Schema:
+    fields = [pa.field(name, kind) for name, kind in columns.items()]
+    return pa.schema(fields, metadata={"schema_version": str(SCHEMA_VERSION)})
+
+
+STEP = pa.struct(
+    [
+        pa.field("kind", _text),  # thought | action | observation | answer
+        pa.field("text", _text),
+        pa.field("tool", _text),
+        pa.field("arguments", _json),
+        pa.field("image_id", _text),
+    ]
+)
+CLAUSE = pa.struct(
+    [
+        pa.field("text", _text),
+        pa.field("start", _int),  # character span in the caption, end exclusive
+        pa.field("end", _int),
+        pa.field("kind", _text),
+        pa.field("fact", _json),
+    ]
+)
+_SAMPLE: dict[str, pa.DataType] = {
+    "sample_id": _text,
+    "image_ids": _texts,
+    "question": _text,
+    "options": _texts,
+    "answer": _json,
+    "answer_type": _text,
+    "task": _text,
+    "relation": _text,
+    "dial": _int,
+    "domain": _text,
+    "source": _text,
+    "license": _text,
+    "program": _json,
+    "state_id": _text,
+    "region": _json,
+    "checklist": _json,
+    "verifier": _json,
+    "parents": _texts,
+    "pair_id": _text,
+}
+
+TABLES: dict[str, pa.Schema] = {
+    "images": _schema(
+        image_id=_text,
+        bytes_sha=_text,
+        width=_int,
+        height=_int,
+        format=_text,
+        origin=_text,
+        path=_text,
+        license=_text,
+        pack=_text,
+    ),
+    "samples": _schema(**_SAMPLE),
+    "traces": _schema(
+        trace_id=_text,
+        sample_id=_text,
+        origin=_text,  # oracle | policy
+        steps=pa.list_(STEP),
+        answer=_json,
+        producer=_json,  # worker identity, prompt hash, sampling, seed
+    ),
+    "rollouts": _schema(
+        rollout_id=_text,
+        sample_id=_text,
+        policy=_text,
+        purpose=_text,  # explore | difficulty | mcts | evaluate
+        prompt_hash=_text,
+        sampling=_json,
+        seed=_int,
+        text=_text,
+        answer=_json,
+        correct=_bool,
+        tier=_text,
+        turns=_int,
+        prompt_tokens=_int,
+        completion_tokens=_int,
+    ),
+    "tree_nodes": _schema(
+        node_id=_text,
+        sample_id=_text,
+        policy=_text,
+        parent_id=_text,
+        depth=_int,
+        text=_text,
+        visits=_int,
+        value=_float,
+        terminal=_bool,
+        correct=_bool,
+        iteration=_int,
+        expansion_tokens=_int,
+        rollout_tokens=_int,
+    ),
+    "checks": _schema(
+        trace_id=_text,
+        sample_id=_text,
+        origin=_text,
+        replayed=_int,  # observations re-executed and found pixel-equal
+        actions=_int,
+        tier=_text,
+        correct=_bool,
+        region_seen=_bool,  # null where the sample declares no region or the trace uses no crop
+    ),
+    "captions": _schema(
+        caption_id=_text,
+        image_id=_text,
+        sample_id=_text,
+        text=_text,
+        clauses=pa.list_(CLAUSE),
+        source=_text,  # program | human
+        license=_text,
+        task=_text,
+        domain=_text,
+    ),
+    "injections": _schema(
+        injection_id=_text,
+        caption_id=_text,
+        image_id=_text,
+        sample_id=_text,
+        kind=_text,
+        original=_text,
+        replacement=_text,
+        original_start=_int,
+        original_end=_int,
+        start=_int,
+        end=_int,
+        text=_text,
+        proof=_json,
+    ),
+    "difficulty": _schema(
+        sample_id=_text,
+        policy=_text,
+        iterations=_int,
+        censored_at=_int,
+        k=_int,
+        n=_int,
+        pass_rate=_float,
+        low=_float,
+        high=_float,
+        blind_rate=_float,
+        wrong_image_rate=_float,
+        blurred_rate=_float,
+        zero_variance=_float,
+        suspicion=_text,
+        tokens=_int,
+    ),
+    "influence": _schema(
+        sample_id=_text,
+        target=_text,
+        score=_float,
+        checkpoint=_text,
+        projection_seed=_int,
+        dimension=_int,
+        loss=_float,
+        norm=_float,
+    ),
+    "embeddings": _schema(image_id=_text, embedder=_text, phash=_text, vector=pa.list_(pa.float32())),
+    "clusters": _schema(
+        sample_id=_text,
+        image_cluster=_text,
+        cluster_id=_text,
+        size=_int,
+        embedder=_text,
+    ),
+    "curated": _schema(
+        sample_id=_text,
+        trace_id=_text,
+        arm=_text,  # curated | random
+        split=_text,  # sft | rl
+        position=_int,
+        selection=_text,
+        cluster_id=_text,
+        pair_id=_text,
+    ),
+    "banks": _schema(bank=_text, role=_text, **_SAMPLE),
+    "fingerprints": _schema(
+        bank=_text, sample_id=_text, image_id=_text, phash=_text, state_id=_text, role=_text
+    ),
+    "evals": _schema(
+        eval_id=_text,
+        policy=_text,
+        arm=_text,  # base | sft | grpo | control_sft | control_grpo
+        bank=_text,
+        sample_id=_text,
+        rollout_id=_text,
+        correct=_bool,
+        score=_float,
+        tier=_text,
+    ),
+    "rewards": _schema(
+        policy=_text,
+        trainer=_text,
+        arm=_text,
+        step=_int,
+        position=_int,
+        sample_id=_text,
+        reward=_text,
+        value=_float,
+        advantage=_float,
+        completion=_text,
+    ),
+    "policies": _schema(
+        policy=_text,
+        trainer=_text,
+        arm=_text,
+        parent=_text,
+        path=_text,
+        weights=_text,
+        steps=_int,
+        rows=_int,
+        first_loss=_float,
+        last_loss=_float,
+        curve=_json,
+        image_effect=_json,
+    ),
+    "lineage": _schema(child_id=_text, parent_id=_text, relation=_text, stage=_text),
+    "rejects": _schema(
+        stage=_text, row_id=_text, parent_id=_text, reason=_text, value=_float, threshold=_float, payload=_json
+    ),
+    "failures": _schema(
+        stage=_text, row_id=_text, parent_id=_text, kind=_text, message=_text, transient=_bool, payload=_json
+    ),
+    "failures_detail": _schema(
+        stage=_text, row_id=_text, parent_id=_text, traceback=_text, attempts=_int, host=_text, at=_text
+    ),
+    "cost": _schema(
+        stage=_text,
+        part=_int,
+        seconds=_float,
+        requests=_int,
+        prompt_tokens=_int,
+        completion_tokens=_int,
+        cached=_int,
+        retries=_int,
+        host=_text,
+    ),
+}
+
+MEASUREMENTS = frozenset({"failures_detail", "cost"})
+"""Tables that hold times, hosts and tracebacks; every other table is data and repeats byte for byte."""
+
+PACK = _schema(image_id=_text, bytes_sha=_text, format=_text, bytes=pa.binary())
+"""One row of an image pack: the original bytes."""
+
+
+def table_of(name: str, rows: list[dict[str, object]]) -> pa.Table:
+    """Rows as an Arrow table of the named schema; absent columns are null.
+
+    Raises `ValueError` naming table, row and field for an unknown column or a value of a wrong type.
+    """
+    schema = TABLES[name]
+    known = set(schema.names)
+    columns = []
+    for index, row in enumerate(rows):
+        extra = row.keys() - known
+        if extra:
+            raise ValueError(f"table {name}, row {index}: unknown column {sorted(extra)[0]!r}")
+    for field in schema:
+        try:
+            columns.append(pa.array([row.get(field.name) for row in rows], type=field.type))
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise ValueError(f"table {name}, field {field.name!r}: {error}") from error
+    return pa.Table.from_arrays(columns, schema=schema)

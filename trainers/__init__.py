@@ -1,0 +1,1 @@
+"""Training and evaluation: SFT, GRPO, rewards, environment, evaluation, and the seedling."""
