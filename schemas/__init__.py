@@ -1,1 +1,1 @@
-"""What a row is: ids, answers, outcomes, Arrow schemas, messages, worker requests and recipes. No I/O, no torch, no Beam."""
+"""What a row is: ids, answers, outcomes, tables, messages, requests and recipes. No I/O, no torch, no Beam."""

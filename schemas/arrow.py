@@ -197,9 +197,7 @@ TABLES: dict[str, pa.Schema] = {
         pair_id=_text,
     ),
     "banks": _schema(bank=_text, role=_text, **_SAMPLE),
-    "fingerprints": _schema(
-        bank=_text, sample_id=_text, image_id=_text, phash=_text, state_id=_text, role=_text
-    ),
+    "fingerprints": _schema(bank=_text, sample_id=_text, image_id=_text, phash=_text, state_id=_text, role=_text),
     "evals": _schema(
         eval_id=_text,
         policy=_text,

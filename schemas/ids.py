@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-Json: TypeAlias = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
 """Anything that JSON can hold."""
 
 
@@ -59,9 +59,7 @@ def image_id(width: int, height: int, rgb: bytes) -> str:
     return digest(f"image:{width}x{height}:".encode() + rgb)
 
 
-def sample_id(
-    image_ids: Sequence[str], question: str, options: Sequence[str], answer: Json, answer_type: str
-) -> str:
+def sample_id(image_ids: Sequence[str], question: str, options: Sequence[str], answer: Json, answer_type: str) -> str:
     """Id of a sample: ordered pictures, question, options, canonical answer and its type."""
     return content_id("sample", [list(image_ids), question, list(options), answer, answer_type])
 

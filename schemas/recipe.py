@@ -1,0 +1,193 @@
+"""The recipe: one YAML file that says what a run is. It is validated whole before anything runs.
+
+Stage parameters stand under `stages:` as plain mappings here; the floor that knows the stages checks them against each
+stage's own model (`flows.plan`), with the same words for the same mistakes (`explain`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from schemas.rows import UNKNOWN_LICENSE, Strict
+
+SECRET_WORDS = ("api_key", "token", "password", "secret")
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot run: one line per mistake, each naming file, field and what would be right."""
+
+
+class WorkerRecipe(Strict):
+    """Which model answers, chosen by URL; `api_key_env` names the environment variable that holds a key."""
+
+    url: str
+    model: str | None = None
+    revision: str | None = None
+    api_key_env: str | None = None
+    reload: str | None = None
+    prompt: Literal["plain", "described"] = "plain"
+    options: dict[str, int | float | str | bool] = Field(default_factory=dict)
+
+    @property
+    def replaceable(self) -> bool:
+        """Whether the next round can put a trained policy in this worker's place (design §7)."""
+        return self.url.startswith(("local:", "vllm:")) or self.reload is not None
+
+
+class SourceRecipe(Strict):
+    """Real data to ingest; relative paths are relative to the recipe's folder."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    path: str
+    format: Literal["imagefolder", "parquet"] = "imagefolder"
+    license: str = UNKNOWN_LICENSE
+    limit: int | None = Field(default=None, ge=1)
+
+
+class TaskRecipe(Strict):
+    """`count` samples of one task family at one dial (0 is the easiest)."""
+
+    task: str
+    dial: int = Field(default=0, ge=0)
+    count: int = Field(ge=1)
+
+
+class BankRecipe(Strict):
+    """A bank of `count` held-out samples; `vicrit` banks are made from the captions of other families."""
+
+    task: str
+    dial: int = Field(default=0, ge=0)
+    count: int = Field(default=100, ge=2)
+
+
+class ExecutionRecipe(Strict):
+    """How rows are cut and how many processes share them; none of it changes a label beyond design §5."""
+
+    part_rows: int = Field(default=256, ge=1)
+    wave_rows: int = Field(default=128, ge=1)
+    processes: int = Field(default=1, ge=1)
+    max_failed: float = Field(default=0.01, ge=0, le=1)
+
+
+class Recipe(Strict):
+    """A whole run. `folder` is where the file lies; it is filled in by `load` and is not part of the YAML."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    description: str = ""
+    seed: int = Field(default=0, ge=0)
+    rounds: int = Field(default=1, ge=1)
+    accumulate: bool = False
+    policy: WorkerRecipe
+    embedder: WorkerRecipe
+    sources: tuple[SourceRecipe, ...] = ()
+    tasks: tuple[TaskRecipe, ...] = ()
+    banks: dict[str, BankRecipe] = Field(min_length=1)
+    targets: dict[str, BankRecipe] = Field(min_length=1)
+    stages: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    execution: ExecutionRecipe = ExecutionRecipe()
+    folder: Path = Field(default=Path(), exclude=True)
+
+    @model_validator(mode="after")
+    def _can_run(self) -> Recipe:
+        if not self.sources and not self.tasks:
+            raise ValueError("a recipe needs `sources` or `tasks`: there is nothing to make samples from")
+        if self.rounds > 1 and not self.policy.replaceable:
+            raise ValueError(
+                f"rounds: {self.rounds} needs a policy that can be replaced (local:, vllm:, or openai: with `reload:`)"
+            )
+        shared = set(self.banks) & set(self.targets)
+        if shared:
+            raise ValueError(f"{sorted(shared)[0]!r} is both a bank and a target; the families are disjoint")
+        names = [source.name for source in self.sources]
+        if len(set(names)) < len(names):
+            raise ValueError("two sources have one name")
+        return self
+
+
+def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Read and validate a recipe file. `overrides` maps dotted names to values (`stages.difficulty.rollouts`: 16).
+
+    Raises `RecipeError` with one line per mistake.
+    """
+    if not path.is_file():
+        raise RecipeError(f"{path}: no such recipe file")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise RecipeError(f"{path}: a recipe is a mapping of fields, not {type(content).__name__}")
+    for name, value in (overrides or {}).items():
+        _put(content, name.split("."), value)
+    _refuse_secrets(content, str(path), ())
+    content.pop("folder", None)
+    try:
+        return Recipe(**content, folder=path.parent)
+    except ValidationError as error:
+        raise RecipeError(explain(error, Recipe, str(path))) from error
+
+
+def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
+    """A validation error as lines `where: field: what is wrong`, with the nearest known name for an unknown one."""
+    lines = []
+    for problem in error.errors():
+        location = [part for part in problem["loc"] if not str(part).startswith("function-")]
+        field = ".".join(map(str, location)) or "recipe"
+        if problem["type"] == "extra_forbidden":
+            known = _fields_at(model, location[:-1])
+            lines.append(f"{where}: {field}: unknown field{did_you_mean(str(location[-1]), known)}")
+        elif problem["type"] == "missing":
+            lines.append(f"{where}: {field}: this field is needed")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            got = "" if problem["loc"] == () else f" (got {problem['input']!r})"
+            lines.append(f"{where}: {field}: {message}{got}")
+    return "\n".join(lines)
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """`; did you mean 'x'?` for the nearest known name, or the list of what is known."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known here: {', '.join(sorted(known))}" if known else ""
+
+
+def _fields_at(model: type[BaseModel], location: list[int | str]) -> list[str]:
+    current: Any = model
+    for part in location:
+        if isinstance(current, type) and issubclass(current, BaseModel) and str(part) in current.model_fields:
+            current = current.model_fields[str(part)].annotation
+        arguments = [item for item in getattr(current, "__args__", ()) if isinstance(item, type)]
+        models = [item for item in arguments if issubclass(item, BaseModel)]
+        if models:
+            current = models[-1]
+    if isinstance(current, type) and issubclass(current, BaseModel):
+        return [name for name in current.model_fields if name != "folder"]
+    return []
+
+
+def _put(content: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        content = content.setdefault(part, {})
+        if not isinstance(content, dict):
+            raise RecipeError(f"override {'.'.join(path)}: {part!r} is not a mapping")
+    content[path[-1]] = value
+
+
+def _refuse_secrets(value: Any, where: str, path: tuple[str, ...]) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if str(key).lower() in SECRET_WORDS and item:
+                field = ".".join((*path, str(key)))
+                raise RecipeError(f"{where}: {field}: secrets are named, never written; use `api_key_env: VARIABLE`")
+            _refuse_secrets(item, where, (*path, str(key)))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _refuse_secrets(item, where, (*path, str(index)))
