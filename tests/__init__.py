@@ -1,0 +1,1 @@
+"""The tests mirror the tree: tests/pipelines/test_verify.py tests pipelines/verify.py."""

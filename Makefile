@@ -1,0 +1,65 @@
+# Two commands do everything on a machine that has Python 3.11 to 3.13 and make:
+#   make run    one whole round of the flywheel, into ./lake
+#   make test   every check
+# Both build the environment in .venv first, once.
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint format clean
+SHELL := /bin/sh
+
+BIN := .venv/bin
+STAMP := .venv/.evolens-installed
+UV_VERSION := 0.13.9
+
+# The first of these that is a Python we support.
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
+
+# Nothing reports home: these hold for the installers and for every process started here.
+export DO_NOT_TRACK := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export VLLM_NO_USAGE_STATS := 1
+
+help:
+	@echo 'make run     one whole round of the flywheel, into ./lake'
+	@echo 'make test    every check: tests, ruff, mypy, floors'
+	@echo 'make lint    only ruff, mypy and the floors'
+	@echo 'make format  rewrite the code in the house style'
+	@echo 'make clean   remove the environment and the caches; never the lake'
+
+install: $(STAMP)
+
+# uv resolves: plain pip can pair torch with a torchvision that does not import (missing operator torchvision::nms).
+$(STAMP): pyproject.toml requirements/core.txt requirements/dev.txt requirements/constraints.txt
+	@test -n "$(PYTHON)" || { echo 'evolens needs Python 3.11, 3.12 or 3.13: none is on PATH (or say make PYTHON=/path/to/python)' >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { \
+		rm -rf .venv; echo 'could not make .venv (on Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
+	@test -x $(BIN)/uv || { \
+		{ $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip -q; } && \
+		$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION); }
+	UV_HTTP_TIMEOUT=300 $(BIN)/uv pip install --python $(BIN)/python \
+		-r requirements/core.txt -r requirements/dev.txt -c requirements/constraints.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
+	@$(BIN)/python -c 'import torchvision' || { echo 'torchvision does not import: remove .venv and try again' >&2; exit 1; }
+	@touch $@
+
+run: $(STAMP)
+	$(BIN)/evolens run
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
