@@ -106,6 +106,10 @@ class Failed:
 Result: TypeAlias = Generated | Scored | Vector | Failed
 
 
+TRAINED = "trained"
+"""The model name of a policy that a stage of ours trained; its revision is that stage's key (design §3)."""
+
+
 @dataclass(frozen=True)
 class WorkerIdentity:
     """Who answers, and never where: equal identities promise equal weights."""
@@ -119,6 +123,13 @@ class WorkerIdentity:
     def pinned(self) -> bool:
         """Whether the weights behind the name are known: by their hash or by a stated revision."""
         return self.weights is not None or self.revision is not None
+
+    @property
+    def name(self) -> str:
+        """What column `policy` says: readable, and equal for equal weights (`seedling@1f0c…`, `<stage key>` for ours)."""
+        if self.model == TRAINED and self.revision:
+            return self.revision
+        return f"{self.model}@{(self.revision or self.weights or 'unpinned')[:12]}"
 
     def as_json(self) -> dict[str, Json]:
         return {"engine": self.engine, "model": self.model, "revision": self.revision, "weights": self.weights}
