@@ -1,0 +1,91 @@
+"""The generation loop of `local:`: prompts are read once however many rows continue them, finished rows leave the batch.
+
+Written out rather than left to `generate`, because k rollouts of one question are the common case here: a prompt that k rows share
+is prefilled once and its keys and values are handed to each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from pipelines.workers.sampler import Sampler
+
+Finished = Callable[[int, list[int]], bool]
+"""Whether row i is complete with these tokens; asked after every token."""
+
+
+@torch.inference_mode()
+def decode(
+    model: Any, prompts: dict[str, torch.Tensor], prompt_of: Sequence[int], sampler: Sampler, finished: Finished
+) -> list[list[int]]:
+    """New tokens of each row. `prompts` are left-padded model inputs; row i continues prompt `prompt_of[i]`."""
+    device = prompts["input_ids"].device
+    output = model(**prompts, **_first_positions(model, prompts), use_cache=True, logits_to_keep=1)
+    cache = output.past_key_values
+    rows = torch.arange(len(prompt_of))
+    spread = torch.tensor(list(prompt_of), device=device)
+    logits = output.logits[spread, -1]
+    mask = prompts["attention_mask"][spread]
+    if len(prompt_of) != len(prompts["input_ids"]) or bool((spread != torch.arange(len(spread), device=device)).any()):
+        _select(model, cache, spread)
+    said: list[list[int]] = [[] for _ in prompt_of]
+    open_rows = torch.ones(len(rows), dtype=torch.bool)
+    index = 0
+    while True:
+        tokens = sampler.draw(logits, rows, index)
+        index += 1
+        for place, (row, token) in enumerate(zip(rows.tolist(), tokens.tolist(), strict=True)):
+            if open_rows[place]:
+                said[row].append(token)
+                if finished(row, said[row]):
+                    open_rows[place] = False
+        remaining = int(open_rows.sum())
+        if remaining == 0:
+            return said
+        if remaining <= 0.75 * len(rows):  # leaving copies the cache, so rows leave in groups
+            kept = open_rows.nonzero().squeeze(1)
+            rows, open_rows = rows[kept], open_rows[kept]
+            kept = kept.to(device)
+            tokens, mask = tokens[kept], mask[kept]
+            _select(model, cache, kept)
+        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+        output = model(
+            input_ids=tokens.unsqueeze(1),
+            attention_mask=mask,
+            position_ids=_next_positions(model, mask),
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        logits = output.logits[:, -1]
+
+
+def _first_positions(model: Any, prompts: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Positions that count from each row's first real token; a model that places pictures in space works them out itself."""
+    spatial = hasattr(model.model, "rope_deltas")
+    if spatial:
+        model.model.rope_deltas = None  # Qwen-VL keeps the last batch's offsets; this one must not inherit them
+        if "image_grid_thw" in prompts:
+            return {}
+    positions = (prompts["attention_mask"].cumsum(dim=1) - 1).clamp(min=0)
+    return {"position_ids": positions.expand(3, *positions.shape) if spatial else positions}
+
+
+def _next_positions(model: Any, mask: torch.Tensor) -> torch.Tensor:
+    positions = mask.sum(dim=1, keepdim=True) - 1
+    if not hasattr(model.model, "rope_deltas"):
+        return positions
+    deltas = model.model.rope_deltas
+    if deltas is not None:
+        positions = positions + deltas.to(positions.device)
+    return positions.expand(3, *positions.shape)
+
+
+def _select(model: Any, cache: Any, places: torch.Tensor) -> None:
+    cache.batch_select_indices(places)
+    deltas = getattr(model.model, "rope_deltas", None)
+    if deltas is not None:
+        model.model.rope_deltas = deltas[places]

@@ -1,0 +1,251 @@
+"""What a model knows besides text: log-probabilities, picture embeddings and projected gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from pipelines.workers.encoding import Encoded, Encoder
+from pipelines.workers.identity import WorkerSpec, folder_of, identity_of
+from schemas.requests import Embed, Failed, Request, Result, Vector, WorkerIdentity
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_BLOCK = 1 << 14  # coordinates of the gradient that share one block of random signs
+
+
+def _hidden(model: Any, encoder: Encoder, rows: Sequence[Encoded]) -> torch.Tensor:
+    """Last hidden states [rows, longest, width] of right-padded conversations."""
+    if hasattr(model.model, "rope_deltas"):
+        model.model.rope_deltas = None  # offsets of an earlier batch must not reach this one
+    inputs = encoder.collate(rows, left=False, device=str(model.device))
+    hidden: torch.Tensor = model.model(**inputs, use_cache=False).last_hidden_state
+    return hidden
+
+
+def _targets(rows: Sequence[Encoded], *, last_turn_only: bool) -> tuple[list[int], list[int], list[int]]:
+    """Row, position of the predicting token, and predicted token, for every token that the assistant says."""
+    row_of, place_of, token_of = [], [], []
+    for row, encoded in enumerate(rows):
+        start = encoded.turns[-1] if last_turn_only else 1
+        for place in range(max(start, 1), len(encoded.ids)):
+            if encoded.spoken[place]:
+                row_of.append(row)
+                place_of.append(place - 1)
+                token_of.append(encoded.ids[place])
+    return row_of, place_of, token_of
+
+
+@torch.inference_mode()
+def token_logprobs(model: Any, encoder: Encoder, rows: Sequence[Encoded], *, last_turn_only: bool) -> list[list[float]]:
+    """Natural-log probability of every token the assistant says (its end of turn too), row by row."""
+    row_of, place_of, token_of = _targets(rows, last_turn_only=last_turn_only)
+    hidden = _hidden(model, encoder, rows)[row_of, place_of]
+    logits = model.get_output_embeddings()(hidden).float()
+    chosen = torch.log_softmax(logits, dim=-1)[torch.arange(len(token_of)), token_of].tolist()
+    values: list[list[float]] = [[] for _ in rows]
+    for row, value in zip(row_of, chosen, strict=True):
+        values[row].append(value)
+    return values
+
+
+def projected_gradients(
+    model: Any, encoder: Encoder, rows: Sequence[Encoded], *, seed: int, dimension: int
+) -> list[tuple[list[float], float]]:
+    """For each row, the projected gradient of its mean assistant-token loss, and that loss.
+
+    The gradient is over the last decoder layer and the final norm. Its inner products are kept in expectation by the projection.
+    """
+    gradients, losses = layer_gradients(model, encoder, rows)
+    projected = project(gradients, seed=seed, dimension=dimension)
+    return [(values, loss) for values, loss in zip(projected.tolist(), losses.tolist(), strict=True)]
+
+
+def _leaves(model: Any) -> list[tuple[str, nn.Module]]:
+    """The modules of the last decoder layer, and the final norm, that hold parameters themselves."""
+    decoder = model.get_decoder()
+    parts = {"layer": decoder.layers[-1], "norm": decoder.norm}
+    return [
+        (f"{top}.{name}", module)
+        for top, part in parts.items()
+        for name, module in part.named_modules()
+        if any(True for _ in module.parameters(recurse=False))
+    ]
+
+
+def layer_gradients(model: Any, encoder: Encoder, rows: Sequence[Encoded]) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """Per-row gradients of the last decoder layer and final norm: one tensor [rows, ...] per parameter; and losses [rows].
+
+    One backward pass for the whole batch, which reaches no further than that layer: each module's input and the gradient of its
+    output, both kept per row, give each row's own gradient.
+    """
+    leaves = _leaves(model)
+    seen: dict[str, torch.Tensor] = {}
+    flowing: dict[str, torch.Tensor] = {}
+    hooks = []
+    for name, module in leaves:
+
+        def keep(_: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor, name: str = name) -> None:
+            seen[name] = inputs[0].detach()
+            output.register_hook(lambda gradient: flowing.__setitem__(name, gradient))
+
+        hooks.append(module.register_forward_hook(keep))
+    before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    try:
+        model.requires_grad_(False)
+        for _, module in leaves:
+            for parameter in module.parameters(recurse=False):
+                parameter.requires_grad_(True)
+        with torch.enable_grad():
+            losses = _losses(model, encoder, rows)
+            anchors = [parameter for _, module in leaves for parameter in module.parameters(recurse=False)]
+            torch.autograd.grad(losses.sum(), anchors, allow_unused=True)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for parameter, required in before:
+            parameter.requires_grad_(required)
+    gradients = [part for name, module in leaves for part in _per_row(module, seen[name], flowing[name])]
+    return gradients, losses.detach()
+
+
+def _losses(model: Any, encoder: Encoder, rows: Sequence[Encoded]) -> torch.Tensor:
+    row_of, place_of, token_of = _targets(rows, last_turn_only=False)
+    hidden = _hidden(model, encoder, rows)
+    logits = model.get_output_embeddings()(hidden[row_of, place_of]).float()
+    owner = torch.tensor(row_of, device=hidden.device)
+    losses = nn.functional.cross_entropy(logits, torch.tensor(token_of, device=hidden.device), reduction="none")
+    totals = losses.new_zeros(len(rows)).index_add(0, owner, losses)
+    return totals / torch.bincount(owner, minlength=len(rows))
+
+
+@torch.no_grad()
+def _per_row(module: nn.Module, seen: torch.Tensor, flowing: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Gradients [rows, ...] of a module's own parameters from its input and the gradient of its output."""
+    if isinstance(module, nn.Linear):
+        yield torch.einsum("bto,bti->boi", flowing, seen)
+        if module.bias is not None:
+            yield flowing.sum(dim=1)
+        return
+    parameters = {name: value.detach() for name, value in module.named_parameters(recurse=False)}
+
+    def response(values: dict[str, torch.Tensor], row: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = torch.func.functional_call(module, values, (row,))
+        return (output * gradient).sum()
+
+    per_row = torch.func.vmap(torch.func.grad(response), in_dims=(None, 0, 0))(parameters, seen, flowing)
+    yield from per_row.values()
+
+
+@torch.no_grad()
+def project(gradients: Sequence[torch.Tensor], *, seed: int, dimension: int) -> torch.Tensor:
+    """Rows of gradients times a random matrix of signs / sqrt(dimension), [rows, dimension] in float32.
+
+    The matrix is never held whole: it is drawn block by block from (seed, block), so memory does not grow with the model, and equal
+    seeds give equal matrices everywhere. Inner products are kept in expectation, with deviation about |x||y|/sqrt(dimension).
+    """
+    if dimension % 8:
+        raise ValueError(f"dimension {dimension} is no multiple of 8")
+    rows = len(gradients[0])
+    total = torch.zeros(rows, dimension)
+    block = 0
+    for gradient in gradients:
+        for piece in gradient.reshape(rows, -1).float().cpu().split(_BLOCK, dim=1):
+            total += piece @ _signs(seed, block, piece.shape[1], dimension)
+            block += 1
+    return total / dimension**0.5
+
+
+def _signs(seed: int, block: int, height: int, width: int) -> torch.Tensor:
+    draw = np.random.Generator(np.random.Philox(key=np.array([seed % 2**64, block], dtype=np.uint64)))
+    bits = np.unpackbits(np.frombuffer(draw.bytes(height * width // 8), dtype=np.uint8))
+    return torch.from_numpy(bits.view(np.int8)).to(torch.float32).mul_(2).sub_(1).view(height, width)
+
+
+@torch.inference_mode()
+def picture_vectors(model: Any, encoder: Encoder, image_ids: Sequence[str]) -> list[list[float]]:
+    """Mean of the vision tower's outputs for each picture, scaled to length 1."""
+    shown = [encoder.picture(image_id) for image_id in image_ids]
+    inputs = {name: torch.cat([tensors[name] for tensors in shown]).to(model.device) for name in shown[0]}
+    towers = model.get_image_features(**inputs, return_dict=True).pooler_output
+    means = torch.stack([tower.float().mean(dim=0) for tower in towers])
+    vectors: list[list[float]] = nn.functional.normalize(means, dim=-1).tolist()
+    return vectors
+
+
+def embed_all(
+    image_ids: Sequence[str], embed: Callable[[Sequence[str]], list[list[float]]], max_batch: int
+) -> list[Result]:
+    """A vector or a failure per picture, in their order; equal pictures are computed once, in an order of their own."""
+    known: dict[str, Result] = {}
+    wanted = sorted(set(image_ids))
+    for start in range(0, len(wanted), max_batch):
+        batch = wanted[start : start + max_batch]
+        try:
+            known.update((key, Vector(tuple(vector))) for key, vector in zip(batch, embed(batch), strict=True))
+        except Exception:  # one unreadable picture costs itself only
+            for key in batch:
+                try:
+                    known[key] = Vector(tuple(embed([key])[0]))
+                except Exception as error:
+                    known[key] = Failed("bad_picture", f"{type(error).__name__}: {error}")
+    return [known[image_id] for image_id in image_ids]
+
+
+class EmbedWorker:
+    """`embed:`: answers embed requests only, with a model that stays the same from round to round."""
+
+    in_waves = True
+
+    def __init__(
+        self, embed: Callable[[Sequence[str]], list[list[float]]], identity: WorkerIdentity, max_batch: int = 64
+    ) -> None:
+        self.identity = identity
+        self._embed = embed
+        self._max_batch = max_batch
+
+    @classmethod
+    def open(cls, spec: WorkerSpec, load_image: Callable[[str], Image.Image]) -> EmbedWorker:
+        """Load the vision tower of a transformers folder, or `embed:open_clip/NAME` with option `checkpoint`."""
+        device = str(spec.option("device", "auto"))
+        if spec.target.startswith("open_clip/"):
+            embed = _open_clip(spec.target.partition("/")[2], str(spec.option("checkpoint", "")), load_image)
+        else:
+            from pipelines.workers.local import load
+
+            model, processor = load(folder_of(spec), device)
+            encoder = Encoder(processor, load_image)
+
+            def embed(image_ids: Sequence[str]) -> list[list[float]]:
+                return picture_vectors(model, encoder, image_ids)
+
+        return cls(embed, identity_of(spec), int(spec.option("max_batch", 64)))
+
+    def answer(self, requests: Sequence[Request]) -> list[Result]:
+        """One vector or failure per request, in their order."""
+        ids = [request.image_id for request in requests if isinstance(request, Embed)]
+        vectors = iter(embed_all(ids, self._embed, self._max_batch))
+        other = Failed("unsupported", "an embed: worker answers embed requests only")
+        return [next(vectors) if isinstance(request, Embed) else other for request in requests]
+
+
+def _open_clip(
+    name: str, checkpoint: str, load_image: Callable[[str], Image.Image]
+) -> Callable[[Sequence[str]], list[list[float]]]:
+    import open_clip
+
+    model, _, transform = open_clip.create_model_and_transforms(name, pretrained=checkpoint)
+    model.eval()
+
+    @torch.inference_mode()
+    def embed(image_ids: Sequence[str]) -> list[list[float]]:
+        batch = torch.stack([transform(load_image(image_id).convert("RGB")) for image_id in image_ids])
+        vectors: list[list[float]] = nn.functional.normalize(model.encode_image(batch).float(), dim=-1).tolist()
+        return vectors
+
+    return embed
