@@ -1,4 +1,4 @@
-"""What every test stands on: one thread, no telemetry, no network, temporary homes, and drawn examples that never change.
+"""What every test stands on: one thread, no telemetry, no network, temporary homes, the same drawn examples always.
 
 The environment is set when this file is imported, which is before any test imports a library that reads it.
 """

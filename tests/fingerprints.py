@@ -1,0 +1,106 @@
+"""Whose code decides what is in the lake, and a digest of it, so that code cannot change without its VERSION.
+
+A stage key holds the stage's VERSION and not its code. So when code that decides results changes, VERSION must move,
+or an old manifest would answer for new code. `python -m tests.fingerprints` records what is there, and refuses while
+code has changed and its VERSION has not.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORD = ROOT / "tests" / "stage_fingerprints.json"
+
+CODE: dict[str, tuple[str, ...]] = {
+    "ingest": ("pipelines/ingest.py", "pipelines/sources.py"),
+    "banks": ("pipelines/banks.py",),
+    "synthesize": ("pipelines/synthesize.py",),
+    "explore": ("pipelines/explore.py",),
+    "verify": ("pipelines/verify.py",),
+    "vicrit": ("pipelines/vicrit.py",),
+    "deduplicate": ("pipelines/deduplicate.py", "pipelines/near.py"),
+    "difficulty": ("pipelines/difficulty.py",),
+    "influence": ("pipelines/influence.py",),
+    "curate": ("pipelines/curate.py",),
+    "task counting": ("pipelines/tasks/scenes.py",),
+    "task search": ("pipelines/tasks/search.py",),
+    "task charts": ("pipelines/tasks/charts.py",),
+    "task geometry": ("pipelines/tasks/geometry.py",),
+    "sft": ("trainers/sft.py",),
+    "grpo": ("trainers/grpo.py",),
+    "evaluate": ("trainers/evaluate.py",),
+}
+"""What has a VERSION: the file that holds it first, then the files that belong to it alone."""
+
+
+def digest(files: tuple[str, ...]) -> str:
+    """Hash of the meaning of the files: comments, docstrings and layout do not count, on any supported Python."""
+    trees = [_plain(ast.parse((ROOT / name).read_text(encoding="utf-8"))) for name in files]
+    return hashlib.blake2b(json.dumps(trees).encode(), digest_size=16).hexdigest()
+
+
+def version(file: str) -> int:
+    """The integer VERSION of a module, read without importing it."""
+    for node in ast.parse((ROOT / file).read_text(encoding="utf-8")).body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        value = getattr(node, "value", None)
+        if isinstance(target, ast.Name) and target.id == "VERSION" and isinstance(value, ast.Constant):
+            return int(value.value)
+    raise LookupError(f"{file} states no VERSION")
+
+
+def present() -> dict[str, dict[str, Any]]:
+    """Version and digest of everything in CODE, as the files are now."""
+    return {name: {"version": version(files[0]), "digest": digest(files)} for name, files in CODE.items()}
+
+
+def unversioned(recorded: dict[str, dict[str, Any]], now: dict[str, dict[str, Any]]) -> list[str]:
+    """Names whose code changed while VERSION did not rise."""
+    return [
+        name
+        for name, entry in now.items()
+        if name in recorded
+        and entry["digest"] != recorded[name]["digest"]
+        and entry["version"] <= recorded[name]["version"]
+    ]
+
+
+def main() -> int:
+    """Record the present versions and digests; refuse while code has changed without its VERSION."""
+    recorded = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+    now = present()
+    stale = unversioned(recorded, now)
+    for name in stale:
+        print(f"{name}: the code in {', '.join(CODE[name])} changed; raise VERSION in {CODE[name][0]} first")
+    if stale:
+        return 1
+    RECORD.write_text(json.dumps(now, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return 0
+
+
+def _plain(node: Any) -> Any:
+    """A syntax tree as lists, without strings that stand alone and without what differs between Python versions."""
+    if isinstance(node, ast.AST):
+        fields = [
+            [name, _plain(value)]
+            for name, value in ast.iter_fields(node)
+            if value is not None and value != [] and name not in ("kind", "type_comment", "ctx")
+        ]
+        return [type(node).__name__, *fields]
+    if isinstance(node, list):
+        return [_plain(item) for item in node if not _is_text(item)]
+    return repr(node)
+
+
+def _is_text(node: Any) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
