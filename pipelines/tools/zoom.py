@@ -43,18 +43,21 @@ class Zoom(Parameters):
         return self
 
 
+def box_of(arguments: Zoom, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The pixels (left, top, right, bottom) of a picture of `size` that these arguments enlarge."""
+    if arguments.bbox_2d is not None:
+        return pixel_box(arguments.bbox_2d, size)
+    assert arguments.point is not None
+    (width, height), (x, y) = size, pixel_point(arguments.point, size)
+    wide, high = max(1, int(width / arguments.factor)), max(1, int(height / arguments.factor))
+    left = min(max(x - wide // 2, 0), width - wide)
+    top = min(max(y - high // 2, 0), height - high)
+    return left, top, left + wide, top + high
+
+
 def _apply(image: Image.Image, arguments: Zoom) -> Image.Image:
     width, height = image.size
-    if arguments.bbox_2d is not None:
-        box = pixel_box(arguments.bbox_2d, image.size)
-    else:
-        assert arguments.point is not None
-        x, y = pixel_point(arguments.point, image.size)
-        wide, high = max(1, int(width / arguments.factor)), max(1, int(height / arguments.factor))
-        left = min(max(x - wide // 2, 0), width - wide)
-        top = min(max(y - high // 2, 0), height - high)
-        box = (left, top, left + wide, top + high)
-    part = cut(image, *box)
+    part = cut(image, *box_of(arguments, image.size))
     if width * part.height <= height * part.width:
         size = (width, max(1, (2 * part.height * width + part.width) // (2 * part.width)))
     else:
