@@ -1,0 +1,80 @@
+"""Tables as SQL: typed views over the parts that manifests list, empty ones included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from schemas.arrow import TABLES
+
+UNIQUE: dict[str, tuple[str, ...]] = {
+    "images": ("image_id",),
+    "samples": ("sample_id",),
+    "traces": ("trace_id",),
+    "rollouts": ("rollout_id",),
+    "tree_nodes": ("node_id",),
+    "captions": ("caption_id",),
+    "injections": ("injection_id",),
+    "embeddings": ("image_id", "embedder"),
+    "banks": ("bank", "sample_id"),
+    "lineage": ("child_id", "parent_id", "relation", "stage"),
+}
+"""Tables whose rows are named by their content: two rows of one name are one row, and views show it once.
+
+The same picture may come from two parts, the same sample from two seeds; no part can know what another one writes.
+"""
+
+
+def sql_type(kind: pa.DataType) -> str:
+    """The DuckDB type of an Arrow type."""
+    if pa.types.is_list(kind):
+        return f"{sql_type(kind.value_type)}[]"
+    if pa.types.is_struct(kind):
+        return "STRUCT(" + ", ".join(f'"{field.name}" {sql_type(field.type)}' for field in kind) + ")"
+    names = {"string": "VARCHAR", "int64": "BIGINT", "double": "DOUBLE", "float": "FLOAT", "bool": "BOOLEAN"}
+    return names[str(kind)]
+
+
+def empty_select(table: str, extra: Sequence[str] = ()) -> str:
+    """A SELECT of no rows with the table's typed columns, then `extra` (already typed) expressions."""
+    columns = [f'CAST(NULL AS {sql_type(field.type)}) AS "{field.name}"' for field in TABLES[table]]
+    return f"SELECT {', '.join([*columns, *extra])} WHERE false"
+
+
+def scan(paths: Sequence[Path], filename: bool = False) -> str:
+    """`read_parquet(…)` over these files; `filename` adds the columns that say where a row stood."""
+    listed = ", ".join(quote(str(path)) for path in paths)
+    extra = ", filename = true, file_row_number = true" if filename else ""
+    return f"read_parquet([{listed}], union_by_name = true{extra})"
+
+
+def select(table: str, paths: Sequence[Path]) -> str:
+    """A SELECT of the table's rows in these parts, each row of a content-named table once (see `UNIQUE`)."""
+    empty = empty_select(table)
+    if not paths:
+        return empty
+    columns = ", ".join(f'"{name}"' for name in TABLES[table].names)
+    if table not in UNIQUE:
+        return f"SELECT {columns} FROM ({empty} UNION ALL BY NAME SELECT * FROM {scan(paths)})"
+    names = ", ".join(UNIQUE[table])
+    return (
+        f"SELECT {columns} FROM ({empty} UNION ALL BY NAME SELECT * FROM {scan(paths, filename=True)})"
+        f" QUALIFY row_number() OVER (PARTITION BY {names} ORDER BY filename, file_row_number) = 1"
+    )
+
+
+def connect(views: dict[str, str]) -> duckdb.DuckDBPyConnection:
+    """A fresh in-memory database with these views (name → SELECT)."""
+    connection = duckdb.connect(":memory:")
+    connection.execute("SET preserve_insertion_order = true; SET TimeZone = 'UTC'")
+    for name, sql in views.items():
+        connection.execute(f'CREATE VIEW "{name}" AS {sql}')
+    return connection
+
+
+def quote(text: str) -> str:
+    """A SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"

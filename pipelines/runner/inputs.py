@@ -1,0 +1,109 @@
+"""The input of a stage, materialised once: ordered by id, ids distinct, one row group per part."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.lake import Lake, files
+from pipelines.stage import StageCall
+from schemas.arrow import TABLES
+
+
+class BadInput(ValueError):
+    """The input query of a stage does not give rows with distinct ids."""
+
+
+def materialise(lake: Lake, call: StageCall, key: str, only: list[str] | None = None) -> dict[str, int]:
+    """Write `_work/<key>/input.parquet`; returns how the stage is cut: part_rows, wave_rows, rows, parts.
+
+    What an interrupted attempt wrote stands, with its cut, so that its finished parts fit. `only` restricts the rows
+    to these ids. Raises `BadInput`, or what DuckDB or the stage's source raise.
+    """
+    work = lake.work(key)
+    plan = work / "plan.json"
+    if plan.exists():
+        layout: dict[str, int] = json.loads(plan.read_text())
+        return layout
+    target = work / "input.parquet"
+    temp = files.temporary(target, key)
+    stage = call.stage
+    with _source(lake, call) as connection:
+        bound = f"SELECT * FROM ({stage.sql or 'FROM source'})"
+        if only is not None:
+            connection.register("only_ids", pa.table({"id": pa.array(only, pa.string())}))
+            bound += f" WHERE {_name(stage.id_column)}::VARCHAR IN (SELECT id FROM only_ids)"
+        reader = connection.sql(f"{bound} ORDER BY {_name(stage.id_column)}", params=_bindings(call)).to_arrow_reader()
+        one_part = stage.kind == "whole"
+        rows, parts = _write(reader, temp, call, None if one_part else call.part_rows)
+    temp.replace(target)
+    layout = {"part_rows": call.part_rows, "wave_rows": call.wave_rows, "rows": rows, "parts": 1 if one_part else parts}
+    files.replace(plan, json.dumps(layout).encode(), key)
+    return layout
+
+
+def _source(lake: Lake, call: StageCall) -> duckdb.DuckDBPyConnection:
+    """A database with the tables that the stage's query may name."""
+    stage = call.stage
+    if stage.source is None:
+        named = [name for name in TABLES if re.search(rf"\b{name}\b", stage.sql)]
+        return lake.connect(call.inputs, only=named)
+    connection = lake.connect(call.inputs, only=[])
+    rows = pa.Table.from_pylist([dict(row) for row in stage.source(call.parameters)])
+    connection.register("source", rows if rows.num_columns else pa.table({stage.id_column: pa.array([], pa.string())}))
+    return connection
+
+
+def _bindings(call: StageCall) -> dict[str, Any]:
+    values = call.parameters.model_dump(mode="json")
+    return {name: values[name] for name in set(re.findall(r"\$([a-z_]\w*)", call.stage.sql))}
+
+
+def _write(reader: pa.RecordBatchReader, path: Path, call: StageCall, part_rows: int | None) -> tuple[int, int]:
+    """Write the rows with one row group per part; returns rows and parts."""
+    seen: str | None = None
+    rows = parts = 0
+    with pq.ParquetWriter(path, reader.schema, compression="zstd") as writer:
+        for table in _cut(reader, part_rows):
+            seen = _check_ids(table, call, seen)
+            writer.write_table(table, row_group_size=max(len(table), 1))
+            rows += len(table)
+            parts += 1
+    return rows, parts
+
+
+def _cut(reader: pa.RecordBatchReader, part_rows: int | None) -> Iterator[pa.Table]:
+    if part_rows is None:
+        yield reader.read_all()
+        return
+    waiting = reader.schema.empty_table()
+    for batch in reader:
+        waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch])])
+        while len(waiting) >= part_rows:
+            yield waiting.slice(0, part_rows)
+            waiting = waiting.slice(part_rows)
+    if len(waiting):
+        yield waiting
+
+
+def _check_ids(table: pa.Table, call: StageCall, last: str | None) -> str | None:
+    """Rows arrive sorted, so a repeated id stands beside itself."""
+    stage = call.stage
+    for value in table[stage.id_column].to_pylist():
+        if value is None:
+            raise BadInput(f"stage {stage.name}: an input row has no {stage.id_column}")
+        if str(value) == last:
+            raise BadInput(f"stage {stage.name}: {stage.id_column} {value} comes twice in the input")
+        last = str(value)
+    return last
+
+
+def _name(column: str) -> str:
+    return f'"{column}"'

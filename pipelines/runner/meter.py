@@ -1,0 +1,64 @@
+"""Workers inside a part: connected once per process, counted per part."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from pipelines.lake import Lake
+from pipelines.stage import WorkerSpec
+from schemas.ids import canonical_json
+from schemas.requests import Failed, Generated, Request, Result, Scored, Worker, WorkerIdentity
+
+KEPT = 2
+"""How many connected workers a process keeps: a model may fill its memory."""
+
+_CONNECTED: OrderedDict[tuple[str, str, bytes], Worker] = OrderedDict()
+_LOCK = threading.Lock()
+
+
+def connected(lake: Lake, spec: WorkerSpec) -> Worker:
+    """This process's worker for a spec. Raises `ValueError` when it is not the worker that the stage key names."""
+    place = (str(lake.root), canonical_json(spec.identity.as_json()), pickle.dumps(spec.connect))
+    with _LOCK:
+        if place not in _CONNECTED:
+            worker = spec.connect(lake.image)
+            if worker.identity != spec.identity:
+                raise ValueError(f"the worker is {worker.identity}, but the stage was planned for {spec.identity}")
+            _CONNECTED[place] = worker
+        _CONNECTED.move_to_end(place)
+        while len(_CONNECTED) > KEPT:
+            _CONNECTED.popitem(last=False)
+        return _CONNECTED[place]
+
+
+class Meter:
+    """A worker that counts what it is asked: `usage` holds the columns of table `cost`."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._lock = threading.Lock()
+        self.usage = {"requests": 0, "prompt_tokens": 0, "completion_tokens": 0, "retries": 0}
+
+    @property
+    def identity(self) -> WorkerIdentity:
+        return self._worker.identity
+
+    @property
+    def in_waves(self) -> bool:
+        return self._worker.in_waves
+
+    def answer(self, requests: Sequence[Request]) -> list[Result]:
+        results = self._worker.answer(requests)
+        with self._lock:
+            self.usage["requests"] += len(requests)
+            for result in results:
+                if isinstance(result, Generated | Scored):
+                    self.usage["prompt_tokens"] += result.prompt_tokens
+                if isinstance(result, Generated):
+                    self.usage["completion_tokens"] += result.completion_tokens
+                if isinstance(result, Failed):
+                    self.usage["retries"] += result.attempts - 1
+        return results

@@ -1,0 +1,244 @@
+"""Running a stage: lease, input, parts, the law, the manifest."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import duckdb
+
+from pipelines.lake import Lake, files, leases
+from pipelines.lake import manifest as manifests
+from pipelines.lake.manifest import Manifest
+from pipelines.lake.parts import ARTIFACTS
+from pipelines.runner.inputs import materialise
+from pipelines.runner.move import Runner, in_process
+from pipelines.runner.part import PartTask, Receipt, read_receipts, receipt_path
+from pipelines.stage import StageCall
+from schemas.outcome import Counts, LawBroken, check_law
+
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage is: finished parts and rows, of how many."""
+
+    stage: str
+    key: str
+    parts: int
+    parts_done: int
+    rows: int
+    rows_done: int
+
+
+class TooManyFailures(RuntimeError):
+    """A stage failed on a larger share of its rows than the recipe allows; it has no manifest."""
+
+    def __init__(self, stage: str, counts: Counts, max_failed: float, examples: Sequence[str]) -> None:
+        self.stage, self.counts = stage, counts
+        failed, of = (
+            (counts.failed, counts.read)
+            if counts.failed * max(counts.children, 1) >= counts.children_failed * max(counts.read, 1)
+            else (counts.children_failed, counts.children)
+        )
+        super().__init__(
+            f"stage {stage}: {failed} of {of} rows failed ({failed / max(of, 1):.1%}; allowed {max_failed:.1%})."
+            f" Most frequent: {'; '.join(examples)}."
+            " Run again to retry them once the cause is mended, or raise max_failed to go on without them."
+        )
+
+
+def run_stage(
+    lake: Lake,
+    call: StageCall,
+    *,
+    runner: Runner = in_process,
+    progress: Callable[[Progress], None] | None = None,
+) -> Manifest:
+    """Run a stage to its manifest, or return the manifest that stands.
+
+    An interrupted stage goes on from its finished parts. While another process works on the same key, this one waits
+    and adopts what that one commits. Raises `TooManyFailures`, `schemas.outcome.LawBroken`, `inputs.BadInput`,
+    `pipelines.lake.NotDone` for an unfinished upstream stage and `pipelines.lake.Damaged` for a broken one.
+    """
+    return run_key(lake, call, call.key, runner=runner, progress=progress)
+
+
+def run_key(
+    lake: Lake,
+    call: StageCall,
+    key: str,
+    *,
+    runner: Runner,
+    progress: Callable[[Progress], None] | None,
+    only: list[str] | None = None,
+    children: Mapping[str, frozenset[str]] | None = None,
+    finish: Callable[[Manifest], Manifest] = lambda manifest: manifest,
+) -> Manifest:
+    """`run_stage` under a given key and, for replays, on some rows only; `finish` has the last word on the manifest."""
+    while True:
+        standing = lake.find(key)
+        if standing:
+            return lake.check_sizes(standing)
+        lease = leases.try_acquire(lake.root, key)
+        if lease is None:
+            time.sleep(POLL_SECONDS)
+            continue
+        with lease:
+            standing = lake.find(key)
+            if standing:
+                return lake.check_sizes(standing)
+            layout = materialise(lake, call, key, only)
+            call = replace(call, part_rows=layout["part_rows"], wave_rows=layout["wave_rows"])
+            _run_parts(lake, call, key, layout, lease.token, runner, progress, children or {})
+            receipts = read_receipts(lake.work(key))
+            manifest = finish(_manifest(lake, call, key, layout, receipts))
+            leases.check_token(lake.root, key, lease.token)
+            committed = manifests.commit(lake.root, manifest)
+            clean(lake, committed)
+            return committed
+
+
+def _run_parts(
+    lake: Lake,
+    call: StageCall,
+    key: str,
+    layout: Mapping[str, int],
+    token: str,
+    runner: Runner,
+    progress: Callable[[Progress], None] | None,
+    children: Mapping[str, frozenset[str]],
+) -> None:
+    """Run every part that has no receipt, and again each whose failures a further attempt may mend."""
+    work = lake.work(key)
+    done = read_receipts(work)
+    again = [receipt for receipt in done.values() if receipt.transient]
+    if len(done) == layout["parts"] and not again and _too_many(_total(done), call.max_failed):
+        again = [receipt for receipt in done.values() if receipt.counts.failed or receipt.counts.children_failed]
+    for receipt in again:
+        receipt_path(work, receipt.index).unlink()
+    attempts = {receipt.index: receipt.attempt + 1 for receipt in again}
+    fresh = [index for index in range(layout["parts"]) if index not in done]
+    tasks = [
+        PartTask(lake.root, key, call, index, token, attempts.get(index, 1), children)
+        for index in [*sorted(attempts), *fresh]
+    ]
+    if tasks:
+        with _watch(lake, call, key, layout, progress):
+            runner(tasks)
+
+
+def _manifest(
+    lake: Lake, call: StageCall, key: str, layout: Mapping[str, int], receipts: dict[int, Receipt]
+) -> Manifest:
+    """The manifest of a stage whose parts are all done. Raises `LawBroken` or `TooManyFailures`."""
+    missing = set(range(layout["parts"])) - receipts.keys()
+    if missing:
+        raise LawBroken(f"stage {call.stage.name}: the runner ended, but part {min(missing)} has no receipt")
+    counts = _total(receipts)
+    _check_ids(lake.work(key), call.stage.name, call.stage.id_column, counts, layout["rows"])
+    if _too_many(counts, call.max_failed):
+        raise TooManyFailures(call.stage.name, counts, call.max_failed, _examples(lake, receipts))
+    found = tuple(part for index in sorted(receipts) for part in receipts[index].files)
+    return Manifest(
+        key=key,
+        stage=call.stage.name,
+        version=call.stage.version,
+        parameters=call.parameters.model_dump(mode="json"),
+        inputs=call.inputs,
+        worker=call.worker.identity.as_json() if call.worker else None,
+        pinned=call.worker.identity.pinned if call.worker else True,
+        versions=dict(call.versions),
+        layout={"part_rows": layout["part_rows"], "wave_rows": layout["wave_rows"]},
+        counts=counts,
+        parts=tuple(sorted(found, key=lambda part: (part.table, part.name))),
+    )
+
+
+def _total(receipts: Mapping[int, Receipt]) -> Counts:
+    return sum((receipts[index].counts for index in sorted(receipts)), Counts())
+
+
+def _too_many(counts: Counts, max_failed: float) -> bool:
+    return counts.failed > max_failed * counts.read or counts.children_failed > max_failed * counts.children
+
+
+def _examples(lake: Lake, receipts: Mapping[int, Receipt]) -> list[str]:
+    paths = [lake.root / part.name for each in receipts.values() for part in each.files if part.table == "failures"]
+    listed = ", ".join(f"'{path}'" for path in paths)
+    sql = f"SELECT kind, min(message), count(*) FROM read_parquet([{listed}]) GROUP BY kind ORDER BY 3 DESC, 1 LIMIT 3"
+    with duckdb.connect() as connection:
+        return [f"{count} × {kind}: {message}" for kind, message, count in connection.execute(sql).fetchall()]
+
+
+def _check_ids(work: Path, stage: str, id_column: str, counts: Counts, rows: int) -> None:
+    """The law over the whole stage, on distinct ids: every input row left once, every child in one part only."""
+    check_law(stage, counts)
+    if counts.read != rows:
+        raise LawBroken(f"stage {stage}: the input has {rows} rows, but {counts.read} left")
+    if not rows:
+        return
+    ways, source = str(work / "ways-*.parquet"), str(work / "input.parquet")
+    with duckdb.connect() as connection:
+        twice = connection.execute(
+            "SELECT id, parent IS NOT NULL AS child FROM read_parquet($ways)"
+            " GROUP BY ALL HAVING count(*) > 1 ORDER BY id LIMIT 1",
+            {"ways": ways},
+        ).fetchone()
+        lost = connection.execute(
+            f'SELECT "{id_column}"::VARCHAR FROM read_parquet($source)'
+            " EXCEPT SELECT id FROM read_parquet($ways) WHERE parent IS NULL LIMIT 1",
+            {"ways": ways, "source": source},
+        ).fetchone()
+    if twice:
+        raise LawBroken(f"stage {stage}: {'child' if twice[1] else 'row'} {twice[0]} left twice")
+    if lost:
+        raise LawBroken(f"stage {stage}: row {lost[0]} never left")
+
+
+def clean(lake: Lake, manifest: Manifest) -> None:
+    """Remove what a committed stage no longer needs: its work folder, debris of dead writers, unlisted parts."""
+    key = manifest.key
+    listed = {part.name for part in manifest.parts}
+    folders = {lake.root / "images", lake.root / "_manifests", *lake.root.glob(f"*/key={key}")}
+    files.sweep(folders, key)
+    for path in [*lake.root.glob(f"*/key={key}/part-*.parquet"), *lake.root.glob(f"images/pack-{key}-*.parquet")]:
+        if str(path.relative_to(lake.root)) not in listed:
+            path.unlink()
+    shutil.rmtree(lake.root / ARTIFACTS / f".tmp-{key}", ignore_errors=True)
+    shutil.rmtree(lake.work(key), ignore_errors=True)
+
+
+@contextmanager
+def _watch(
+    lake: Lake, call: StageCall, key: str, layout: Mapping[str, int], progress: Callable[[Progress], None] | None
+) -> Iterator[None]:
+    """Report progress from the receipts, whatever process writes them."""
+    if progress is None:
+        yield
+        return
+    ended = threading.Event()
+
+    def report() -> None:
+        rows, parts = layout["rows"], layout["parts"]
+        done = len(list(lake.work(key).glob("part-*.json")))
+        progress(Progress(call.stage.name, key, parts, done, rows, min(done * layout["part_rows"], rows)))
+
+    def watch() -> None:
+        while not ended.wait(POLL_SECONDS):
+            report()
+
+    thread = threading.Thread(target=watch, name=f"progress-{key[:8]}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        report()
