@@ -130,11 +130,19 @@ def parse_assistant(text: str) -> list[dict[str, Any]]:
         return [*_thought(text[: call.start()]), _action(call.group(1))]
     if answer:
         *_, answer = _ANSWER.finditer(text)
-        return [*_thought(text[: answer.start()]), step("answer", _untagged(answer.group(1)))]
+        return [*_thought(text[: answer.start()]), step("answer", untagged(answer.group(1)))]
     if OPEN in text:  # the end was cut off, by a length limit or by a server that swallows its stop string
         before, body = text.split(OPEN, 1)
         return [*_thought(before), _action(body)]
     return _thought(text)
+
+
+def untagged(text: str) -> str:
+    """The text without our tags, so that rendering cannot create a call or an answer that was not there."""
+    while any(tag in text for tag in _TAGS):
+        for tag in _TAGS:
+            text = text.replace(tag, "")
+    return text.strip()
 
 
 def turns(steps: Steps) -> list[Message]:
@@ -170,22 +178,14 @@ def _observed(item: Mapping[str, Any]) -> Part:
 
 
 def _thought(text: str) -> list[dict[str, Any]]:
-    text = _untagged(text)
+    text = untagged(text)
     return [step("thought", text)] if text else []
 
 
 def _action(body: str) -> dict[str, Any]:
     call = read(body.strip())
     if isinstance(call, CallError):
-        return step("action", _untagged(body))
+        return step("action", untagged(body))
     with suppress(CallError):  # a wrong call is kept as written, and its observation says what is wrong
         call = normal(call)
     return step("action", tool=call.tool, arguments=call.arguments)
-
-
-def _untagged(text: str) -> str:
-    """The text without our tags, so that rendering cannot create a call or an answer that was not there."""
-    while any(tag in text for tag in _TAGS):
-        for tag in _TAGS:
-            text = text.replace(tag, "")
-    return text.strip()
