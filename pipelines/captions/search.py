@@ -17,7 +17,9 @@ def caption(cards: list[dict[str, Any]]) -> Caption:
     writer.say(" coloured cards, each with one small mark on a grey tag. ")
     for index, card in enumerate(cards[:3]):
         colour = card["colour"]
-        writer.say("There is a card in ").claim(colour, "colour", {"claim": "colour_of_card", "index": index, "value": colour})
+        writer.say("There is a card in ").claim(
+            colour, "colour", {"claim": "colour_of_card", "index": index, "value": colour}
+        )
         row = ROWS[card["row"] - 1]
         writer.say("; it lies in the ").claim(row, "relation", {"claim": "row_of", "colour": colour, "value": row})
         writer.say(" row and carries a ")

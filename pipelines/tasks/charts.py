@@ -63,7 +63,7 @@ class Chart:
     def call(self, index: int) -> str:
         """How a question names a series: bars by colour, lines by their name in the legend."""
         entry = self.series[index]
-        return f"{entry['colour']} bar" if self.dial.kind == "bars" else str(entry["name"])
+        return f"the {entry['colour']} bar" if self.dial.kind == "bars" else str(entry["name"])
 
     def answer(self, index: int) -> str:
         """How an answer names a series."""
@@ -108,7 +108,7 @@ def make(seed: int, dial: int) -> Made:
         answer_type=answer_type,
         relation=relation,
         program=program,
-        region=tuple(Region(chart.call(index), boxes[index]) for index in looked_at),
+        region=tuple(Region(chart.call(index).removeprefix("the "), boxes[index]) for index in looked_at),
         checklist=_checklist(rng, chart),
         steps=(Step("thought", f"{listing} {conclusion}"), Step("answer", str(answer))),
         caption=caption(program),
@@ -141,7 +141,7 @@ def _table(rng: random.Random, setting: Dial) -> tuple[int, Chart] | None:
     x = list(values)[first : first + points]
     names = [name for name in values[x[0]] if len(name) <= 16 and all(values[at].get(name, 0.0) > 0 for at in x)]
     count = rng.randint(*setting.series)
-    if len(names) < count or (points > 1 and max(map(len, x)) > 16):
+    if len(names) < count or (points > 1 and max(map(len, x)) * points > 34):
         return None
     chosen = rng.sample(names, count)
     colours = rng.sample(list(COLOURS), count)
@@ -200,12 +200,13 @@ def _count_above(rng: random.Random, chart: Chart, wanted: float) -> Posed | Non
     fitting = [
         level
         for level in levels
-        if sum(v > level for v in values) == target and all(abs(chart.share(v - level)) >= chart.dial.gap / 2 for v in values)
+        if sum(v > level for v in values) == target
+        and all(abs(chart.share(v - level)) >= chart.dial.gap / 2 for v in values)
     ]
     if not fitting:
         return None
     level = rng.choice(fitting)
-    what = "bars are" if index is None else f"points of the {chart.call(index)} line are"
+    what = "bars are" if index is None else f"points of the {chart.answer(index)} line are"
     question = f"How many {what} above {level:g}?"
     conclusion = f"{level:g} is {_hundredths(chart, level)}: {target} above."
     ask: dict[str, Json] = {"series": index, "level": level}
@@ -222,7 +223,7 @@ def _compare(rng: random.Random, chart: Chart, wanted: float) -> Posed | None:
     if (high > low) != (answer == "yes"):
         first, second, high, low = second, first, low, high
     taller = "taller" if chart.dial.kind == "bars" else "higher"
-    question = f"Is the {chart.call(first)} {taller} than the {chart.call(second)}{where}?"
+    question = f"Is {chart.call(first)} {taller} than {chart.call(second)}{where}?"
     conclusion = f"{_hundredths(chart, high)} and {_hundredths(chart, low)}."
     ask: dict[str, Json] = {"point": point, "first": first, "second": second}
     return question, answer, "yes_no", ask, conclusion, [first, second]
@@ -234,7 +235,9 @@ def _value(rng: random.Random, chart: Chart, wanted: float) -> Posed | None:
     value = chart.series[index]["values"][point]
     if chart.share(value) < 0.3:
         return None
-    question = rng.choice((f"What value does the {chart.call(index)} show{where}?", f"How much is the {chart.call(index)}{where}?"))
+    question = rng.choice(
+        (f"What value does {chart.call(index)} show{where}?", f"How much is {chart.call(index)}{where}?")
+    )
     conclusion = f"axis {chart.axis[0]:g}: {_hundredths(chart, value)} is {value:g}."
     return question, canonical(value), "number", {"point": point, "series": index}, conclusion, [index]
 

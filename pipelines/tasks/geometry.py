@@ -6,6 +6,7 @@ line a trace draws (coordinates 0–1000, a hundred for each place) passes exact
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Dial:
 DIALS = (
     Dial(("side", "crossings"), (1, 2), 14),
     Dial(("side", "crossings"), (2, 4), 8),
-    Dial(("crossings", "half", "area"), (3, 6), 6),
+    Dial(("crossings", "half", "area"), (3, 5), 6),
 )
 
 
@@ -154,9 +155,7 @@ def _place(rng: random.Random) -> Point:
 
 
 def _apart(points: list[Point], least: int) -> bool:
-    return all(
-        (a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 >= least**2 for i, a in enumerate(points) for b in points[:i]
-    )
+    return all((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 >= least**2 for i, a in enumerate(points) for b in points[:i])
 
 
 def _where(label: str, place: Point) -> Fact:
@@ -180,7 +179,9 @@ def _side(rng: random.Random, setting: Dial, wanted: float) -> Posed | None:
     )
     points = {"A": a, "B": b, "C": c}
     facts = tuple(_where(label, place) for label, place in points.items() if place != (5, 5))
-    return Posed(question, ("left", "right"), answer, "choice", points, (), False, False, "AB", f"C is {answer}.", facts)
+    return Posed(
+        question, ("left", "right"), answer, "choice", points, (), False, False, "AB", f"C is {answer}.", facts
+    )
 
 
 def _crossings(rng: random.Random, setting: Dial, wanted: float) -> Posed | None:
@@ -215,13 +216,27 @@ def _crossings(rng: random.Random, setting: Dial, wanted: float) -> Posed | None
     )
     facts = (Fact("How many grey segments are drawn?", count, "integer"), _where("A", a), _where("B", b))
     return Posed(
-        question, (), target, "integer", {"A": a, "B": b}, tuple(segments), False, False, "AB", f"{target} crossed.", facts
+        question,
+        (),
+        target,
+        "integer",
+        {"A": a, "B": b},
+        tuple(segments),
+        False,
+        False,
+        "AB",
+        f"{target} crossed.",
+        facts,
     )
 
 
 def _quadrilateral(rng: random.Random) -> dict[str, Point] | None:
     """Four corners in order, convex, with both diagonals well inside."""
-    a, b, c, d = (_place(rng) for _ in range(4))
+    places = [_place(rng) for _ in range(4)]
+    middle = sum(x for x, _ in places) / 4, sum(y for _, y in places) / 4
+    places.sort(key=lambda place: math.atan2(place[1] - middle[1], place[0] - middle[0]))
+    first = rng.randrange(4)
+    a, b, c, d = places[first:] + places[:first]
     turns = turn(a, b, c), turn(b, c, d), turn(c, d, a), turn(d, a, b)
     if min(turns) < 6 or not _apart([a, b, c, d], 3):
         return None
@@ -235,7 +250,7 @@ def _half(rng: random.Random, setting: Dial, wanted: float) -> Posed | None:
         return None
     a, b, c, d = corners.values()
     p = _place(rng)
-    inside = min(turn(a, b, p), turn(b, c, p), turn(c, d, p), turn(d, a, p)) >= 3
+    inside = min(turn(a, b, p), turn(b, c, p), turn(c, d, p), turn(d, a, p)) >= 6
     answer = "ABC" if wanted < 0.5 else "ACD"
     side = turn(a, c, p)
     if not inside or abs(side) < setting.clearance or (side > 0) != (answer == "ACD") or not _apart([a, b, c, d, p], 2):

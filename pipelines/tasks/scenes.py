@@ -61,7 +61,9 @@ def make(seed: int, dial: int) -> Made:
             break
     question, answer, answer_type, ask, conclusion, looked_at = posed
     background = rng.randrange(len(BACKGROUNDS))
-    strokes = [[rng.randrange(SIZE) for _ in range(2)] + [rng.randint(-9, 9) for _ in range(2)] for _ in range(setting.strokes)]
+    strokes = [
+        [rng.randrange(SIZE) for _ in range(2)] + [rng.randint(-9, 9) for _ in range(2)] for _ in range(setting.strokes)
+    ]
     program: dict[str, Json] = {
         "size": SIZE,
         "grid": GRID,
@@ -163,7 +165,9 @@ def _attribute(rng: random.Random, items: list[Item], wanted: float, most: int) 
     target = rng.choice(items)
     if wanted < 0.6:
         ask: dict[str, Json] = {"colour": None, "shape": target["shape"], "of": "colour"}
-        question = rng.choice((f"What colour is the {target['shape']}?", f"Which colour does the {target['shape']} have?"))
+        question = rng.choice(
+            (f"What colour is the {target['shape']}?", f"Which colour does the {target['shape']} have?")
+        )
         conclusion = f"the {target['shape']} is {target['colour']}."
     else:
         ask = {"colour": target["colour"], "shape": None, "of": "shape"}
@@ -182,7 +186,9 @@ def _compare(rng: random.Random, items: list[Item], wanted: float, most: int) ->
     if not many + few or (answer == "yes") != (len(many) > len(few)) or abs(len(many) - len(few)) > 2:
         return None
     nouns = [_noun({by: value}) for value in (first, second)]
-    question = rng.choice((f"Are there more {nouns[0]} than {nouns[1]}?", f"Is the number of {nouns[0]} larger than of {nouns[1]}?"))
+    question = rng.choice(
+        (f"Are there more {nouns[0]} than {nouns[1]}?", f"Is the number of {nouns[0]} larger than of {nouns[1]}?")
+    )
     conclusion = f"{nouns[0]}: {len(many)}, {nouns[1]}: {len(few)}."
     return question, answer, "yes_no", {"by": by, "first": first, "second": second}, conclusion, many + few
 

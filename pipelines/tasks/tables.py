@@ -115,7 +115,14 @@ def _records(name: str) -> Iterator[dict[str, Any]]:
             yield {**row, "year": row["year"][:4]}
         elif name == "us-employment":
             month = f"{MONTHS[int(row['month'][5:7]) - 1]} {row['month'][:4]}"
-            for sector in ("construction", "manufacturing", "wholesale_trade", "retail_trade", "utilities", "information"):
+            for sector in (
+                "construction",
+                "manufacturing",
+                "wholesale_trade",
+                "retail_trade",
+                "utilities",
+                "information",
+            ):
                 yield {"month": month, "sector": sector.replace("_", " "), "jobs": row[sector]}
         elif name == "crimea":
             month = f"{MONTHS[int(row['date'][5:7]) - 1]} {row['date'][:4]}"
