@@ -2,7 +2,7 @@
 
 A caption is written from the latent state of a task family, never from pixels. Each clause names the characters it
 occupies and the fact behind them, so that a clause can be swapped for a false one and the falsehood proven
-(`pipelines.captions.swaps`).
+(`pipelines.captions.truth.swaps`).
 """
 
 from __future__ import annotations

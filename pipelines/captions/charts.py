@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from pipelines.captions import Caption, Writer
-from pipelines.captions.scenes import WORDS
+from pipelines.captions.words import NUMBERS
 
 
 def caption(program: dict[str, Any]) -> Caption:
     """Kind of chart, number of marks, what each colour stands for, the extremes and one comparison at the first x."""
     series, noun = program["series"], program["kind"]
     writer = Writer().say("A chart titled “" + program["title"] + "” with ")
-    writer.claim(WORDS[len(series)], "count", {"claim": "total", "value": len(series)}).say(f" {noun}. ")
+    writer.claim(NUMBERS[len(series)], "count", {"claim": "total", "value": len(series)}).say(f" {noun}. ")
     for entry in series[:3]:
         fact = {"claim": "colour_of", "name": entry["name"], "value": entry["colour"]}
         writer.say(f"{entry['name']} is drawn in ").claim(entry["colour"], "colour", fact).say(". ")

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from pipelines.captions import Caption, Writer
-from pipelines.captions.scenes import WORDS
-
-ROWS = ("top", "second", "third", "bottom")
+from pipelines.captions.words import NUMBERS, ROWS
 
 
 def caption(cards: list[dict[str, Any]]) -> Caption:
     """Number of cards, then colour, row and mark of the first three in reading order, and one relation."""
     writer = Writer().say("On a light table lie ")
-    writer.claim(WORDS[len(cards)], "count", {"claim": "total", "value": len(cards)})
+    writer.claim(NUMBERS[len(cards)], "count", {"claim": "total", "value": len(cards)})
     writer.say(" coloured cards, each with one small mark on a grey tag. ")
     for index, card in enumerate(cards[:3]):
         colour = card["colour"]

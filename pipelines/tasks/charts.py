@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from PIL import Image, ImageDraw
@@ -160,7 +161,7 @@ def _table(rng: random.Random, setting: Dial) -> tuple[int, Chart] | None:
 
 def _closest(chart: Chart, values: list[float]) -> float:
     ordered = sorted(values)
-    return min(chart.share(high - low) for low, high in zip(ordered, ordered[1:], strict=False))
+    return min(chart.share(high - low) for low, high in pairwise(ordered))
 
 
 def _at(rng: random.Random, chart: Chart) -> tuple[int, str]:

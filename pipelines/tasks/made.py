@@ -62,10 +62,17 @@ class Made:
 class Family(Protocol):
     """A module that makes samples; `DIALS` are its hardness settings, easiest first."""
 
-    NAME: str
-    VERSION: int
-    DIALS: tuple[Any, ...]
-    RELATIONS: tuple[str, ...]
+    @property
+    def NAME(self) -> str: ...  # noqa: N802
+
+    @property
+    def VERSION(self) -> int: ...  # noqa: N802
+
+    @property
+    def DIALS(self) -> tuple[Any, ...]: ...  # noqa: N802
+
+    @property
+    def RELATIONS(self) -> tuple[str, ...]: ...  # noqa: N802
 
     def make(self, seed: int, dial: int) -> Made:
         """The sample of this seed at `DIALS[dial]`: the same pixels and texts on every machine."""

@@ -86,7 +86,7 @@ def cube(index: int) -> Cube:
 
 
 def _aggregate(cell: list[float], how: str) -> float:
-    total = {"mean": fmean, "sum": sum, "count": len}[how](cell)
+    total = {"mean": fmean(cell), "sum": sum(cell), "count": len(cell)}[how]
     return float(f"{total:.4g}")
 
 
