@@ -14,7 +14,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -38,6 +38,8 @@ class Owner:
     pid: int
     born: float
     expires: float
+    inputs: tuple[str, ...] = ()
+    """Keys that the work reads: gc spares them too."""
 
 
 class LeaseLost(RuntimeError):
@@ -74,14 +76,15 @@ class Lease:
                 _write(self.root, self.key, Owner(**(asdict(self._owner) | {"expires": time.time() + self._seconds})))
 
 
-def try_acquire(root: Path, key: str, seconds: float = SECONDS) -> Lease | None:
+def try_acquire(root: Path, key: str, inputs: Sequence[str] = (), seconds: float = SECONDS) -> Lease | None:
     """The lease of a stage key, or None while another live owner holds it."""
     with _locked(root):
         held = read(root, key)
         if held and is_live(held):
             return None
         pid = os.getpid()
-        owner = Owner(secrets.token_hex(8), _host(), pid, psutil.Process(pid).create_time(), time.time() + seconds)
+        born = psutil.Process(pid).create_time()
+        owner = Owner(secrets.token_hex(8), _host(), pid, born, time.time() + seconds, tuple(inputs))
         _write(root, key, owner)
     return Lease(root, key, owner, seconds)
 
@@ -108,9 +111,9 @@ def is_live(owner: Owner) -> bool:
 
 
 def live_keys(root: Path) -> set[str]:
-    """Keys that somebody is working on now."""
+    """Keys that somebody is working on now, and those that the work reads."""
     found = ((path.stem, read(root, path.stem)) for path in (root / "_leases").glob("*.json"))
-    return {key for key, owner in found if owner and is_live(owner)}
+    return {name for key, owner in found if owner and is_live(owner) for name in (key, *owner.inputs)}
 
 
 def check_token(root: Path, key: str, token: str) -> None:

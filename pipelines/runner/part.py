@@ -21,7 +21,7 @@ from pipelines.lake import Lake, files, leases
 from pipelines.lake.images import stage_pack
 from pipelines.lake.parts import ARTIFACTS, PACKS, PartFile, describe, pack_name, part_name, write_table
 from pipelines.runner.meter import Meter, connected
-from pipelines.runner.tally import Left, Tally, check_fit, check_rows, keep_children, stable
+from pipelines.runner.tally import Left, Tally, check_fit, check_rows, only_children, stable
 from pipelines.stage import Context, Paths, StageCall
 from schemas.arrow import table_of
 from schemas.outcome import Counts, Expansion, Fail, LawBroken, Outcome, Row
@@ -213,7 +213,7 @@ def _accident(task: PartTask, row: Row, error: Exception) -> Left:
 
 def _wanted(task: PartTask, row: Row, outcome: Outcome | Expansion) -> Outcome | Expansion:
     wanted = task.children.get(str(row[task.call.stage.id_column]))
-    return outcome if wanted is None else keep_children(outcome, wanted)
+    return outcome if wanted is None else only_children(outcome, wanted)
 
 
 def _tables(task: PartTask, left: list[Left]) -> tuple[Tally, dict[str, pa.Table]]:

@@ -86,7 +86,7 @@ def run_key(
         standing = lake.find(key)
         if standing:
             return lake.check_sizes(standing)
-        lease = leases.try_acquire(lake.root, key)
+        lease = leases.try_acquire(lake.root, key, call.inputs)
         if lease is None:
             time.sleep(POLL_SECONDS)
             continue

@@ -16,7 +16,7 @@ import pyarrow as pa
 from pipelines.stage import ENGINE_TABLES, Stage
 from schemas.arrow import table_of
 from schemas.ids import Json, canonical_json
-from schemas.outcome import Counts, Drop, Expansion, Fail, Keep, Outcome, Row, Side, check_law
+from schemas.outcome import Child, Counts, Drop, Expansion, Fail, Keep, Outcome, Row, Side, check_law
 
 MESSAGE_CHARACTERS = 500
 """Longer messages are cut: a message is for grouping and reading, the traceback stands in `failures_detail`."""
@@ -132,11 +132,14 @@ def check_rows(stage: Stage, left: Left) -> Left:
     return replace(left, outcome=replace(left.outcome, children=children))
 
 
-def keep_children(outcome: Outcome | Expansion, wanted: frozenset[str]) -> Outcome | Expansion:
-    """An expansion with only the wanted children: a replay repeats no child that succeeded, nor its side rows."""
+def only_children(outcome: Outcome | Expansion, wanted: frozenset[str]) -> Expansion:
+    """What a replay takes of a parent whose other children succeeded before: exactly the wanted ones, failed or not."""
     if not isinstance(outcome, Expansion):
-        return outcome
-    return Expansion([child for child in outcome.children if child.child_id in wanted])
+        return Expansion([Child(child, outcome) for child in sorted(wanted)])
+    found = [child for child in outcome.children if child.child_id in wanted]
+    lost = sorted(wanted - {child.child_id for child in found})
+    gone = Fail("lost_child", "the replayed row did not make this child again")
+    return Expansion([*found, *(Child(child, gone) for child in lost)])
 
 
 def count(ways: Sequence[Way]) -> Counts:
