@@ -1,0 +1,166 @@
+"""Supervised fine-tuning: a thin configuration of TRL's SFTTrainer.
+
+Conversations are encoded once by `pipelines.workers.encoding`, the code that also scores and generates, so the loss is
+taken exactly on the tokens that the assistant says; observations, pictures included, are read and never taught. TRL's
+own collator would run the image processor on every picture at every step, and has no assistant mask for templates
+without generation marks. Equal rows, parameters and weights give equal weights on one machine with one number of threads.
+
+Reads `curated`, `samples`, `traces`, and `policies` where it goes on from a trained policy. Writes one row of
+`policies`, and the folder `policy` of its artifact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines.prompts import Style
+from pipelines.stage import Context, Stage
+from schemas.outcome import Keep, Outcome
+from trainers.dataset import Album, NothingToLearn, lessons, taught
+from trainers.images_matter import image_effect
+from trainers.policy import POLICY, Trained, curve_of, load, parent, policy_row, quiet, save
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import torch
+    from PIL import Image
+
+VERSION = 1
+
+
+class Parameters(BaseModel):
+    """What is taught, for how long, and how fast."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    arm: Literal["curated", "random"] = Field("curated", description="Which selection of `curate` is taught.")
+    base: str | None = Field(None, description="Name of the policy that is trained, where it is not an upstream one.")
+    steps: int = Field(300, ge=1, description="Optimizer steps.")
+    batch: int = Field(32, ge=2, description="Conversations per step.")
+    micro_batch: int | None = Field(
+        None, ge=2, description="Conversations per forward pass; all of `batch` when unset."
+    )
+    learning_rate: float = Field(3e-4, gt=0, description="Peak rate of AdamW; warm-up, then cosine to zero.")
+    warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps that warms up.")
+    weight_decay: float = Field(0.0, ge=0)
+    order: Literal["shuffled", "curated"] = Field("shuffled", description="`curated` keeps the order of the selection.")
+    style: Style = Field("plain", description="`plain`, or `described`: a system turn that explains tools and format.")
+    seed: int = Field(0, ge=0)
+
+
+def train_sft(
+    rows: Sequence[Mapping[str, Any]],
+    start: Path,
+    out: Path,
+    p: Parameters,
+    load_image: Callable[[str], Image.Image],
+    scratch: Path,
+) -> Trained:
+    """Train the policy in folder `start` on `rows` (`trainers.dataset.lessons`) and write it to folder `out`.
+
+    Raises `trainers.images_matter.PicturesIgnored` before the first step when the pictures make no difference, and
+    `ValueError` naming the trace of a row that cannot be encoded or replayed.
+    """
+    import torch
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    from pipelines.workers.encoding import Encoder
+
+    micro = p.micro_batch or p.batch
+    if p.batch % micro:
+        raise ValueError(f"batch {p.batch} is not a multiple of micro_batch {micro}")
+    if len(rows) < 2:
+        raise NothingToLearn(f"{len(rows)} rows to learn from; two are needed to tell whether pictures matter")
+    model, processor = load(start)
+    encoder = Encoder(processor, Album(load_image, rows), remembered_bytes=2**30)
+    encoded = []
+    for row in rows:
+        try:
+            encoded.append(encoder.encode(taught(row, p.style), opened=False))
+        except ValueError as error:
+            raise ValueError(f"trace {row['trace_id']} of sample {row['sample_id']}: {error}") from error
+
+    def collate(items: Sequence[Mapping[str, int]]) -> dict[str, torch.Tensor]:
+        chosen = [encoded[item["row"]] for item in items]
+        inputs = encoder.collate(chosen, left=False)
+        labels = torch.full_like(inputs["input_ids"], -100)
+        for index, each in enumerate(chosen):
+            labels[index, : len(each.ids)] = torch.tensor(each.labels)
+        return inputs | {"labels": labels}
+
+    on_gpu = torch.cuda.is_available()
+    arguments = SFTConfig(
+        output_dir=str(scratch),
+        max_steps=p.steps,
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=p.batch // micro,
+        learning_rate=p.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=round(p.warmup * p.steps),
+        weight_decay=p.weight_decay,
+        train_sampling_strategy="random" if p.order == "shuffled" else "sequential",
+        seed=p.seed,
+        data_seed=p.seed,
+        use_cpu=not on_gpu,
+        bf16=on_gpu,
+        gradient_checkpointing=on_gpu,
+        max_length=None,
+        remove_unused_columns=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        logging_steps=1,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )
+    dataset = Dataset.from_dict({"row": list(range(len(rows)))})
+    trainer = SFTTrainer(
+        model, args=arguments, train_dataset=dataset, data_collator=collate, processing_class=processor
+    )
+    quiet(trainer)
+
+    def spoken(inputs: Mapping[str, Any]) -> torch.Tensor:
+        """Log-probabilities of the taught tokens, by the forward pass that the loss is made of."""
+        trainer.model.eval()
+        with torch.no_grad(), trainer.compute_loss_context_manager():
+            found = trainer.model(**trainer._prepare_inputs(dict(inputs)), use_cache=False, fused_lm_head=True)
+        values: torch.Tensor = found.log_probs[inputs["labels"][:, 1:] != -100]
+        return values
+
+    effect = image_effect(spoken, collate([{"row": index} for index in range(min(len(rows), micro))]))
+    trainer.train()
+    weights = save(trainer.model, start, out)
+    curve = curve_of(trainer.state.log_history, ("mean_token_accuracy",))
+    return Trained(out, weights, p.steps, len(rows), curve, effect.as_json())
+
+
+def run(
+    tables: Mapping[str, pa.Table], p: Parameters, ctx: Context, base: Path | None = None
+) -> Iterator[tuple[str, Outcome]]:
+    """One arm in, one policy out."""
+    start, name = parent(tables, ctx, base, p.base)
+    rows = lessons(tables, p.arm)
+    trained = train_sft(rows, start, ctx.paths.artifact / POLICY, p, ctx.image, ctx.paths.scratch / "trl")
+    yield p.arm, Keep(policy_row(ctx, trained, trainer="sft", arm=p.arm, start=name))
+
+
+def stage(base: Path | None = None) -> Stage:
+    """The stage, started from the transformers folder `base` (named by parameter `base`) or from an upstream policy."""
+    return Stage(
+        name="sft",
+        version=VERSION,
+        kind="whole",
+        parameters=Parameters,
+        sql="SELECT DISTINCT arm FROM curated WHERE arm = $arm",
+        id_column="arm",
+        table="policies",
+        run=run if base is None else partial(run, base=base),
+    )
+
+
+STAGE = stage()
