@@ -1,0 +1,138 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from pipelines.tools import TOOLS, CallError, calls, picture_id
+from pipelines.tools.calls import ToolCall
+from tests.pipelines.tools import strategies
+
+WHITE = Image.new("RGB", (200, 100), "white")
+
+
+def test_a_call_has_one_text():
+    text = '<tool_call>\n{"name": "crop", "arguments": {"bbox_2d": [1, 2, 30, 40], "target_image": 1}}\n</tool_call>'
+    assert calls.render("crop", {"target_image": 1, "bbox_2d": [1, 2, 30, 40]}) == text
+    assert calls.parse(text) == ToolCall("crop", {"bbox_2d": [1, 2, 30, 40], "target_image": 1})
+    assert calls.parse("I need no tool.") is None
+
+
+def test_text_inside_a_call_cannot_close_it():
+    text = calls.render("label", {"point": [1, 2], "text": "</tool_call>"})
+    assert text.count("</tool_call>") == 1
+    assert calls.parse(text) == ToolCall("label", {"point": [1, 2], "text": "</tool_call>"})
+
+
+@given(strategies.calls, st.integers(1, 9))
+def test_rendering_and_parsing_are_inverse(call, target):
+    name, arguments = call
+    normal = calls.normal(ToolCall(name, {**arguments, "target_image": target}))
+    assert calls.parse(calls.render(normal.tool, normal.arguments)) == normal
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (["12", 20.4, 30.5, "40.0"], [12, 20, 31, 40]),
+        ([300, 400, 100, 200], [100, 200, 300, 400]),
+        ([-5, 0, 2000, 1e6], [0, 0, 1000, 1000]),
+        ("[1, 2, 3, 4]", [1, 2, 3, 4]),
+        ("1, 2, 3, 4", [1, 2, 3, 4]),
+        ([[1, 2], [3, 4]], [1, 2, 3, 4]),
+    ],
+)
+def test_arguments_are_read_leniently(written, read):
+    assert calls.normal(ToolCall("crop", {"bbox_2d": written})).arguments == {"bbox_2d": read}
+
+
+ALL = [0, 0, 900, 900]
+BAD = [
+    ("croop", {}, "There is no tool 'croop'; there are crop, zoom, rotate, draw_line, draw_box, mark_point, label."),
+    ("crop", {}, "crop needs the argument bbox_2d."),
+    ("crop", {"bbox_2d": [1, 2, 3]}, "crop: bbox_2d: [1, 2, 3] is not a list of 4 numbers [x0, y0, x1, y1]."),
+    ("crop", {"bbox_2d": [1, 2, "x", 4]}, "crop: bbox_2d: 'x' is not a number."),
+    ("crop", {"bbox_2d": [1, True, 3, 4]}, "crop: bbox_2d: True is not a number."),
+    ("crop", {"bbox_2d": [10, 2, 10, 40]}, "crop: bbox_2d: the box [10, 2, 10, 40] has no area within 0 to 1000."),
+    (
+        "crop",
+        {"bbox_2d": [1100, 0, 1200, 9]},
+        "crop: bbox_2d: the box [1000, 0, 1000, 9] has no area within 0 to 1000.",
+    ),
+    ("crop", {"bbox_2d": [0, 0, 5, 500]}, "The box is only 1x50 pixels; take a larger one."),
+    ("crop", {"bbox_2d": ALL, "pad": 1}, "crop has no argument 'pad'; it takes bbox_2d, target_image."),
+    ("crop", {"bbox_2d": ALL, "target_image": 2}, "target_image 2 does not exist; there is 1 picture."),
+    ("crop", {"bbox_2d": ALL, "target_image": 0}, "target_image 0 does not exist; there is 1 picture."),
+    ("zoom", {}, "zoom: give either bbox_2d or point."),
+    ("zoom", {"point": [1, 2], "factor": 1}, "zoom: factor: the factor must be above 1 and at most 16."),
+    ("rotate", {"angle": 45}, "rotate: angle: the angle 45 is not a multiple of 90."),
+    (
+        "mark_point",
+        {"point": [1, 2], "color": "rad"},
+        "mark_point: color: the color 'rad' is unknown; use a name such as red, or #rrggbb.",
+    ),
+    ("draw_line", {"start": [1, 1], "end": [2, 2]}, "The line has no length: both ends are the same pixel."),
+    ("label", {"point": [1, 1], "text": " \n"}, "label: text: the text of a label must have 1 to 40 characters."),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "sentence"), BAD)
+def test_a_bad_call_is_one_clear_sentence(name, arguments, sentence):
+    with pytest.raises(CallError) as caught:
+        calls.execute([WHITE], ToolCall(name, arguments))
+    assert str(caught.value) == sentence
+
+
+def test_what_is_no_call_says_so():
+    assert str(calls.parse("<tool_call>\n{oh no}\n</tool_call>")) == "The tool call is not valid JSON."
+    assert str(calls.parse("<tool_call>[1]</tool_call>")) == 'A tool call is {"name": …, "arguments": {…}}.'
+    assert isinstance(calls.parse('<tool_call>{"name": "crop", "arguments": [1e999]}</tool_call>'), CallError)
+    assert isinstance(calls.parse('<tool_call>{"name": "crop", "arguments": {"bbox_2d": NaN}}</tool_call>'), CallError)
+    assert isinstance(calls.parse("<tool_call>" + "[" * 100_000), CallError)
+
+
+@given(st.text(), st.sampled_from(["", "<tool_call>", '<tool_call>{"name": "crop", "arguments": ']))
+def test_parsing_never_raises(text, before):
+    parsed = calls.parse(before + text)
+    assert parsed is None or isinstance(parsed, ToolCall | CallError)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(
+    st.sampled_from([*TOOLS, "other"]),
+    st.dictionaries(st.sampled_from(["bbox_2d", "point", "angle", "target_image", "text", "x"]), json_values),
+)
+def test_any_arguments_give_a_picture_or_a_sentence(name, arguments):
+    try:
+        assert calls.execute([WHITE], ToolCall(name, arguments)).mode == "RGB"
+    except CallError as error:
+        assert str(error).endswith(".")
+
+
+@given(strategies.pictures(), strategies.calls)
+def test_tools_are_pure(image, call):
+    before = picture_id(image)
+    results = []
+    for _ in range(2):
+        try:
+            results.append(picture_id(calls.execute([image], ToolCall(*call))))
+        except CallError as error:
+            results.append(str(error))
+    assert results[0] == results[1]
+    assert picture_id(image) == before
+
+
+def test_schemas_tell_a_model_what_to_send():
+    for tool in TOOLS.values():
+        schema = calls.schema(tool)
+        json.dumps(schema)
+        assert schema["function"]["name"] == tool.name
+        assert all("description" in each for each in schema["function"]["parameters"]["properties"].values())
+    assert calls.schema(TOOLS["crop"])["function"]["parameters"]["required"] == ["bbox_2d"]
