@@ -8,8 +8,18 @@ rows = lake.read(manifest.key, "samples")            # pa.Table
 """
 
 from pipelines.runner.inputs import BadInput
-from pipelines.runner.move import Beam, Runner, in_process
+from pipelines.runner.move import Beam, Processes, Runner, in_process
 from pipelines.runner.replay import replay
 from pipelines.runner.run import Progress, TooManyFailures, run_stage
 
-__all__ = ["BadInput", "Beam", "Progress", "Runner", "TooManyFailures", "in_process", "replay", "run_stage"]
+__all__ = [
+    "BadInput",
+    "Beam",
+    "Processes",
+    "Progress",
+    "Runner",
+    "TooManyFailures",
+    "in_process",
+    "replay",
+    "run_stage",
+]
