@@ -22,7 +22,8 @@ def connect(
     load_image: Callable[[str], Image.Image],
     load_bytes: Callable[[str], bytes] | None = None,
 ) -> Worker:
-    """Open a worker. `load_image` gives the RGB pixels of an image id and `load_bytes` its original file, where it is kept.
+    """Open a worker. `load_image` gives the RGB pixels of an image id and `load_bytes` its original file, where it is
+    kept.
 
     Raises `ValueError` or `FileNotFoundError` with one clear line when the worker cannot be what the spec says.
     """

@@ -1,7 +1,8 @@
-"""The generation loop of `local:`: prompts are read once however many rows continue them, finished rows leave the batch.
+"""The generation loop of `local:`: prompts are read once however many rows continue them, finished rows leave the
+batch.
 
-Written out rather than left to `generate`, because k rollouts of one question are the common case here: a prompt that k rows share
-is prefilled once and its keys and values are handed to each of them.
+Written out rather than left to `generate`, because k rollouts of one question are the common case here: a prompt that
+k rows share is prefilled once and its keys and values are handed to each of them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from transformers.cache_utils import DynamicLayer
 
 from pipelines.workers.sampler import Sampler
 
@@ -19,7 +21,7 @@ Finished = Callable[[int, list[int]], bool]
 
 @torch.inference_mode()
 def decode(
-    model: Any, prompts: dict[str, torch.Tensor], prompt_of: Sequence[int], sampler: Sampler, finished: Finished
+    model: Any, prompts: dict[str, Any], prompt_of: Sequence[int], sampler: Sampler, finished: Finished
 ) -> list[list[int]]:
     """New tokens of each row. `prompts` are left-padded model inputs; row i continues prompt `prompt_of[i]`."""
     device = prompts["input_ids"].device
@@ -29,8 +31,7 @@ def decode(
     spread = torch.tensor(list(prompt_of), device=device)
     logits = output.logits[spread, -1]
     mask = prompts["attention_mask"][spread]
-    if len(prompt_of) != len(prompts["input_ids"]) or bool((spread != torch.arange(len(spread), device=device)).any()):
-        _select(model, cache, spread)
+    _select(model, cache, spread)
     said: list[list[int]] = [[] for _ in prompt_of]
     open_rows = torch.ones(len(rows), dtype=torch.bool)
     index = 0
@@ -63,13 +64,13 @@ def decode(
         logits = output.logits[:, -1]
 
 
-def _first_positions(model: Any, prompts: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Positions that count from each row's first real token; a model that places pictures in space works them out itself."""
+def _first_positions(model: Any, prompts: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """Positions that count from each row's first real token; a model that places pictures in space works them out
+    itself.
+    """
     spatial = hasattr(model.model, "rope_deltas")
-    if spatial:
-        model.model.rope_deltas = None  # Qwen-VL keeps the last batch's offsets; this one must not inherit them
-        if "image_grid_thw" in prompts:
-            return {}
+    if spatial and "image_grid_thw" in prompts:
+        return {}
     positions = (prompts["attention_mask"].cumsum(dim=1) - 1).clamp(min=0)
     return {"position_ids": positions.expand(3, *positions.shape) if spatial else positions}
 
@@ -85,7 +86,44 @@ def _next_positions(model: Any, mask: torch.Tensor) -> torch.Tensor:
 
 
 def _select(model: Any, cache: Any, places: torch.Tensor) -> None:
-    cache.batch_select_indices(places)
+    """Keep rows `places` of the cache, in that order; a row may be taken several times."""
+    cache.layers = [_Roomy(layer) if type(layer) is DynamicLayer else layer for layer in cache.layers]
+    for layer in cache.layers:
+        layer.batch_select_indices(places)
     deltas = getattr(model.model, "rope_deltas", None)
     if deltas is not None:
         model.model.rope_deltas = deltas[places]
+
+
+class _Roomy(DynamicLayer):
+    """Keys and values in buffers with room to grow: the stock layer copies everything for each new token, half of the
+    time here.
+    """
+
+    def __init__(self, layer: DynamicLayer) -> None:
+        super().__init__()
+        self.dtype, self.device, self.is_initialized = layer.dtype, layer.device, True
+        self.keys, self.values = layer.keys, layer.values
+        self._room = {"keys": layer.keys, "values": layer.values}
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self.keys = self._append("keys", self.keys, key_states)
+        self.values = self._append("values", self.values, value_states)
+        return self.keys, self.values
+
+    def batch_select_indices(self, indices: torch.Tensor) -> None:
+        self.keys, self.values = self.keys[indices], self.values[indices]
+        self._room = {"keys": self.keys, "values": self.values}
+
+    def _append(self, name: str, held: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        length = held.shape[2]
+        end = length + new.shape[2]
+        if end > self._room[name].shape[2]:
+            grown = held.new_empty((*held.shape[:2], end + 64, held.shape[3]))
+            grown[:, :, :length] = held
+            self._room[name] = grown
+        room: torch.Tensor = self._room[name]
+        room[:, :, length:end] = new
+        return room[:, :, :end]

@@ -1,8 +1,9 @@
-"""Conversations to tokens: the chat template's text, its tokens, which of them the assistant says, and the pictures' tensors.
+"""Conversations to tokens: the chat template's text, its tokens, which of them the assistant says, and the pictures'
+tensors.
 
 The template is the processor's own. The assistant's tokens are found by rendering prefixes: what the template adds to
-"everything before, and the assistant's turn opened" is what the assistant says. Each stretch is tokenized by itself, so a
-conversation begins with exactly the tokens from which its turns would be generated.
+"everything before, and the assistant's turn opened" is what the assistant says. Each stretch is tokenized by itself,
+so a conversation begins with exactly the tokens from which its turns would be generated.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Encoded:
-    """A conversation as tokens. `spoken[i]` says that the assistant says token i; its end of turn counts, opened turns do not."""
+    """A conversation as tokens. `spoken[i]` says that the assistant says token i; its end of turn counts, opened
+    turns do not.
+    """
 
     ids: tuple[int, ...]
     spoken: tuple[bool, ...]
@@ -84,7 +87,8 @@ class Encoder:
         return tensors
 
     def encode(self, messages: Sequence[Message], *, opened: bool) -> Encoded:
-        """Tokens of the conversation; `opened` appends the start of an assistant turn, ready to be generated.
+        """Tokens of the conversation; `opened` makes it ready to be generated from: the start of an assistant turn is
+        appended, or, where the last message is the assistant's, that turn is left without its end.
 
         Raises `ValueError` for text that holds a control token of the model, and for a chat template that rewrites what
         it rendered before.
@@ -101,7 +105,9 @@ class Encoder:
         done = ""
         for text, said in self._stretches(messages, opened):
             if not text.startswith(done):
-                raise ValueError("the chat template rewrites earlier turns, so its assistant turns cannot be told apart")
+                raise ValueError(
+                    "the chat template rewrites earlier turns, so its assistant turns cannot be told apart"
+                )
             piece = self._tokens(text[len(done) :], waiting)
             if said:
                 turns.append(len(ids))
@@ -118,6 +124,9 @@ class Encoder:
 
     def _stretches(self, messages: Sequence[Message], opened: bool) -> list[tuple[str, bool]]:
         """Growing renderings, each with whether the assistant says what it adds."""
+        if opened and messages and messages[-1].role == "assistant":
+            before = self._stretches(messages[:-1], opened)
+            return [*before, (before[-1][0] + messages[-1].text, True)]
         chat = as_chat(messages)
         grown: list[tuple[str, bool]] = []
         for index, message in enumerate(messages):
@@ -135,7 +144,8 @@ class Encoder:
         return str(rendered)
 
     def _tokens(self, text: str, waiting: list[str]) -> list[int]:
-        """Tokens of a stretch, each picture's place widened to its tokens; takes the pictures it shows off `waiting`."""
+        """Tokens of a stretch, each picture's place widened to its tokens; takes the pictures it shows off `waiting`.
+        """
         pieces = text.split(self.image_token)
         widened = [pieces[0]]
         for piece in pieces[1:]:
@@ -150,9 +160,12 @@ class Encoder:
         cut = len(ids) - ids[::-1].index(end) if end in ids else len(ids)
         return ids[:cut], ids[cut:]
 
-    def collate(self, rows: Sequence[Encoded], *, left: bool, device: str = "cpu") -> dict[str, torch.Tensor]:
+    def collate(
+        self, rows: Sequence[Encoded], *, left: bool, pixels: bool = True, device: str = "cpu"
+    ) -> dict[str, torch.Tensor]:
         """One batch of model inputs: `input_ids`, `attention_mask`, `mm_token_type_ids` [rows, longest], padded left or
         right, and the pictures' tensors in reading order (row by row), which is how models find whose pixels are whose.
+        Without `pixels` only the tensors that say where pictures lie are there.
         """
         longest = max(len(row.ids) for row in rows)
         pad = self.tokenizer.pad_token_id
@@ -166,8 +179,8 @@ class Encoder:
         if getattr(self.processor, "return_mm_token_type_ids", False):
             inputs["mm_token_type_ids"] = ((ids == self.image_token_id) & (mask == 1)).long()
         shown = [self.picture(image_id) for row in rows for image_id in row.pictures]
-        if shown:
-            inputs.update({name: torch.cat([tensors[name] for tensors in shown]) for name in shown[0]})
+        names = [name for name in (shown[0] if shown else ()) if pixels or name.endswith("_thw")]
+        inputs.update({name: torch.cat([tensors[name] for tensors in shown]) for name in names})
         return {name: tensor.to(device) for name, tensor in inputs.items()}
 
 

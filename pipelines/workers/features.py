@@ -11,6 +11,7 @@ from torch import nn
 
 from pipelines.workers.encoding import Encoded, Encoder
 from pipelines.workers.identity import WorkerSpec, folder_of, identity_of
+from pipelines.workers.reader import Reader
 from schemas.requests import Embed, Failed, Request, Result, Vector, WorkerIdentity
 
 if TYPE_CHECKING:
@@ -19,12 +20,9 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 14  # coordinates of the gradient that share one block of random signs
 
 
-def _hidden(model: Any, encoder: Encoder, rows: Sequence[Encoded]) -> torch.Tensor:
+def _hidden(reader: Reader, rows: Sequence[Encoded]) -> torch.Tensor:
     """Last hidden states [rows, longest, width] of right-padded conversations."""
-    if hasattr(model.model, "rope_deltas"):
-        model.model.rope_deltas = None  # offsets of an earlier batch must not reach this one
-    inputs = encoder.collate(rows, left=False, device=str(model.device))
-    hidden: torch.Tensor = model.model(**inputs, use_cache=False).last_hidden_state
+    hidden: torch.Tensor = reader.model.model(**reader.inputs(rows, left=False), use_cache=False).last_hidden_state
     return hidden
 
 
@@ -42,11 +40,11 @@ def _targets(rows: Sequence[Encoded], *, last_turn_only: bool) -> tuple[list[int
 
 
 @torch.inference_mode()
-def token_logprobs(model: Any, encoder: Encoder, rows: Sequence[Encoded], *, last_turn_only: bool) -> list[list[float]]:
+def token_logprobs(reader: Reader, rows: Sequence[Encoded], *, last_turn_only: bool) -> list[list[float]]:
     """Natural-log probability of every token the assistant says (its end of turn too), row by row."""
     row_of, place_of, token_of = _targets(rows, last_turn_only=last_turn_only)
-    hidden = _hidden(model, encoder, rows)[row_of, place_of]
-    logits = model.get_output_embeddings()(hidden).float()
+    hidden = _hidden(reader, rows)[row_of, place_of]
+    logits = reader.model.get_output_embeddings()(hidden).float()
     chosen = torch.log_softmax(logits, dim=-1)[torch.arange(len(token_of)), token_of].tolist()
     values: list[list[float]] = [[] for _ in rows]
     for row, value in zip(row_of, chosen, strict=True):
@@ -55,13 +53,14 @@ def token_logprobs(model: Any, encoder: Encoder, rows: Sequence[Encoded], *, las
 
 
 def projected_gradients(
-    model: Any, encoder: Encoder, rows: Sequence[Encoded], *, seed: int, dimension: int
+    reader: Reader, rows: Sequence[Encoded], *, seed: int, dimension: int
 ) -> list[tuple[list[float], float]]:
     """For each row, the projected gradient of its mean assistant-token loss, and that loss.
 
-    The gradient is over the last decoder layer and the final norm. Its inner products are kept in expectation by the projection.
+    The gradient is over the last decoder layer and the final norm. Its inner products are kept in expectation by the
+    projection.
     """
-    gradients, losses = layer_gradients(model, encoder, rows)
+    gradients, losses = layer_gradients(reader, rows)
     projected = project(gradients, seed=seed, dimension=dimension)
     return [(values, loss) for values, loss in zip(projected.tolist(), losses.tolist(), strict=True)]
 
@@ -78,12 +77,14 @@ def _leaves(model: Any) -> list[tuple[str, nn.Module]]:
     ]
 
 
-def layer_gradients(model: Any, encoder: Encoder, rows: Sequence[Encoded]) -> tuple[list[torch.Tensor], torch.Tensor]:
-    """Per-row gradients of the last decoder layer and final norm: one tensor [rows, ...] per parameter; and losses [rows].
+def layer_gradients(reader: Reader, rows: Sequence[Encoded]) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """Per-row gradients of the last decoder layer and final norm: one tensor [rows, ...] per parameter; and losses
+    [rows].
 
-    One backward pass for the whole batch, which reaches no further than that layer: each module's input and the gradient of its
-    output, both kept per row, give each row's own gradient.
+    One backward pass for the whole batch, which reaches no further than that layer: each module's input and the
+    gradient of its output, both kept per row, give each row's own gradient.
     """
+    model = reader.model
     leaves = _leaves(model)
     seen: dict[str, torch.Tensor] = {}
     flowing: dict[str, torch.Tensor] = {}
@@ -92,7 +93,7 @@ def layer_gradients(model: Any, encoder: Encoder, rows: Sequence[Encoded]) -> tu
 
         def keep(_: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor, name: str = name) -> None:
             seen[name] = inputs[0].detach()
-            output.register_hook(lambda gradient: flowing.__setitem__(name, gradient))
+            output.register_hook(lambda gradient: flowing.__setitem__(name, gradient))  # type: ignore[no-untyped-call]
 
         hooks.append(module.register_forward_hook(keep))
     before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
@@ -102,7 +103,7 @@ def layer_gradients(model: Any, encoder: Encoder, rows: Sequence[Encoded]) -> tu
             for parameter in module.parameters(recurse=False):
                 parameter.requires_grad_(True)
         with torch.enable_grad():
-            losses = _losses(model, encoder, rows)
+            losses = _losses(reader, rows)
             anchors = [parameter for _, module in leaves for parameter in module.parameters(recurse=False)]
             torch.autograd.grad(losses.sum(), anchors, allow_unused=True)
     finally:
@@ -114,10 +115,10 @@ def layer_gradients(model: Any, encoder: Encoder, rows: Sequence[Encoded]) -> tu
     return gradients, losses.detach()
 
 
-def _losses(model: Any, encoder: Encoder, rows: Sequence[Encoded]) -> torch.Tensor:
+def _losses(reader: Reader, rows: Sequence[Encoded]) -> torch.Tensor:
     row_of, place_of, token_of = _targets(rows, last_turn_only=False)
-    hidden = _hidden(model, encoder, rows)
-    logits = model.get_output_embeddings()(hidden[row_of, place_of]).float()
+    hidden = _hidden(reader, rows)
+    logits = reader.model.get_output_embeddings()(hidden[row_of, place_of]).float()
     owner = torch.tensor(row_of, device=hidden.device)
     losses = nn.functional.cross_entropy(logits, torch.tensor(token_of, device=hidden.device), reduction="none")
     totals = losses.new_zeros(len(rows)).index_add(0, owner, losses)
@@ -146,8 +147,9 @@ def _per_row(module: nn.Module, seen: torch.Tensor, flowing: torch.Tensor) -> It
 def project(gradients: Sequence[torch.Tensor], *, seed: int, dimension: int) -> torch.Tensor:
     """Rows of gradients times a random matrix of signs / sqrt(dimension), [rows, dimension] in float32.
 
-    The matrix is never held whole: it is drawn block by block from (seed, block), so memory does not grow with the model, and equal
-    seeds give equal matrices everywhere. Inner products are kept in expectation, with deviation about |x||y|/sqrt(dimension).
+    The matrix is never held whole: it is drawn block by block from (seed, block), so memory does not grow with the
+    model, and equal seeds give equal matrices everywhere. Inner products are kept in expectation, with deviation
+    about |x||y|/sqrt(dimension).
     """
     if dimension % 8:
         raise ValueError(f"dimension {dimension} is no multiple of 8")
@@ -155,7 +157,7 @@ def project(gradients: Sequence[torch.Tensor], *, seed: int, dimension: int) -> 
     total = torch.zeros(rows, dimension)
     block = 0
     for gradient in gradients:
-        for piece in gradient.reshape(rows, -1).float().cpu().split(_BLOCK, dim=1):
+        for piece in torch.split(gradient.reshape(rows, -1).float().cpu(), _BLOCK, dim=1):
             total += piece @ _signs(seed, block, piece.shape[1], dimension)
             block += 1
     return total / dimension**0.5
@@ -164,36 +166,30 @@ def project(gradients: Sequence[torch.Tensor], *, seed: int, dimension: int) -> 
 def _signs(seed: int, block: int, height: int, width: int) -> torch.Tensor:
     draw = np.random.Generator(np.random.Philox(key=np.array([seed % 2**64, block], dtype=np.uint64)))
     bits = np.unpackbits(np.frombuffer(draw.bytes(height * width // 8), dtype=np.uint8))
-    return torch.from_numpy(bits.view(np.int8)).to(torch.float32).mul_(2).sub_(1).view(height, width)
+    signs = torch.from_numpy(bits.reshape(height, width)).to(torch.float32)
+    return signs * 2 - 1
 
 
-@torch.inference_mode()
-def picture_vectors(model: Any, encoder: Encoder, image_ids: Sequence[str]) -> list[list[float]]:
-    """Mean of the vision tower's outputs for each picture, scaled to length 1."""
-    shown = [encoder.picture(image_id) for image_id in image_ids]
-    inputs = {name: torch.cat([tensors[name] for tensors in shown]).to(model.device) for name in shown[0]}
-    towers = model.get_image_features(**inputs, return_dict=True).pooler_output
-    means = torch.stack([tower.float().mean(dim=0) for tower in towers])
-    vectors: list[list[float]] = nn.functional.normalize(means, dim=-1).tolist()
-    return vectors
+def picture_vector(reader: Reader, image_id: str) -> list[float]:
+    """Mean of the vision tower's outputs for a picture, scaled to length 1."""
+    seen = reader.see(image_id).pooler_output
+    tower = seen.flatten(0, -2) if isinstance(seen, torch.Tensor) else torch.cat(list(seen))
+    vector: list[float] = nn.functional.normalize(tower.float().mean(dim=0), dim=-1).tolist()
+    return vector
 
 
-def embed_all(
-    image_ids: Sequence[str], embed: Callable[[Sequence[str]], list[list[float]]], max_batch: int
-) -> list[Result]:
-    """A vector or a failure per picture, in their order; equal pictures are computed once, in an order of their own."""
+Embedder = Callable[[str], list[float]]
+
+
+def embed_all(image_ids: Sequence[str], embed: Embedder) -> list[Result]:
+    """A vector or a failure per picture, in their order; equal pictures are computed once."""
     known: dict[str, Result] = {}
-    wanted = sorted(set(image_ids))
-    for start in range(0, len(wanted), max_batch):
-        batch = wanted[start : start + max_batch]
-        try:
-            known.update((key, Vector(tuple(vector))) for key, vector in zip(batch, embed(batch), strict=True))
-        except Exception:  # one unreadable picture costs itself only
-            for key in batch:
-                try:
-                    known[key] = Vector(tuple(embed([key])[0]))
-                except Exception as error:
-                    known[key] = Failed("bad_picture", f"{type(error).__name__}: {error}")
+    for image_id in image_ids:
+        if image_id not in known:
+            try:
+                known[image_id] = Vector(tuple(embed(image_id)))
+            except Exception as error:  # an unreadable picture costs itself only
+                known[image_id] = Failed("bad_picture", f"{type(error).__name__}: {error}")
     return [known[image_id] for image_id in image_ids]
 
 
@@ -202,12 +198,9 @@ class EmbedWorker:
 
     in_waves = True
 
-    def __init__(
-        self, embed: Callable[[Sequence[str]], list[list[float]]], identity: WorkerIdentity, max_batch: int = 64
-    ) -> None:
+    def __init__(self, embed: Embedder, identity: WorkerIdentity) -> None:
         self.identity = identity
         self._embed = embed
-        self._max_batch = max_batch
 
     @classmethod
     def open(cls, spec: WorkerSpec, load_image: Callable[[str], Image.Image]) -> EmbedWorker:
@@ -219,33 +212,31 @@ class EmbedWorker:
             from pipelines.workers.local import load
 
             model, processor = load(folder_of(spec), device)
-            encoder = Encoder(processor, load_image)
+            reader = Reader(model, Encoder(processor, load_image))
 
-            def embed(image_ids: Sequence[str]) -> list[list[float]]:
-                return picture_vectors(model, encoder, image_ids)
+            def embed(image_id: str) -> list[float]:
+                return picture_vector(reader, image_id)
 
-        return cls(embed, identity_of(spec), int(spec.option("max_batch", 64)))
+        return cls(embed, identity_of(spec))
 
     def answer(self, requests: Sequence[Request]) -> list[Result]:
         """One vector or failure per request, in their order."""
         ids = [request.image_id for request in requests if isinstance(request, Embed)]
-        vectors = iter(embed_all(ids, self._embed, self._max_batch))
+        vectors = iter(embed_all(ids, self._embed))
         other = Failed("unsupported", "an embed: worker answers embed requests only")
         return [next(vectors) if isinstance(request, Embed) else other for request in requests]
 
 
-def _open_clip(
-    name: str, checkpoint: str, load_image: Callable[[str], Image.Image]
-) -> Callable[[Sequence[str]], list[list[float]]]:
+def _open_clip(name: str, checkpoint: str, load_image: Callable[[str], Image.Image]) -> Embedder:
     import open_clip
 
     model, _, transform = open_clip.create_model_and_transforms(name, pretrained=checkpoint)
     model.eval()
 
     @torch.inference_mode()
-    def embed(image_ids: Sequence[str]) -> list[list[float]]:
-        batch = torch.stack([transform(load_image(image_id).convert("RGB")) for image_id in image_ids])
-        vectors: list[list[float]] = nn.functional.normalize(model.encode_image(batch).float(), dim=-1).tolist()
-        return vectors
+    def embed(image_id: str) -> list[float]:
+        picture = transform(load_image(image_id).convert("RGB")).unsqueeze(0)
+        vector: list[float] = nn.functional.normalize(model.encode_image(picture)[0].float(), dim=-1).tolist()
+        return vector
 
     return embed

@@ -1,8 +1,9 @@
 """Which worker a recipe means: its URL, its options, and who answers there.
 
-URLs: `local:PATH` (a transformers folder; `local:seedling` is the one shipped with the package), `embed:PATH` (the vision
-tower of such a folder, or an open_clip model, pinned for deduplication) and `openai:http://host:8000/v1` (any
-OpenAI-compatible server). An identity never holds a host or a path of this machine, because stage keys are computed from it.
+URLs: `local:PATH` (a transformers folder; `local:seedling` is the one shipped with the package), `embed:PATH` (the
+vision tower of such a folder, or an open_clip model, pinned for deduplication) and `openai:http://host:8000/v1` (any
+OpenAI-compatible server). An identity never holds a host or a path of this machine, because stage keys are computed
+from it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from schemas.requests import WorkerIdentity
 
 OPTIONS: Mapping[str, frozenset[str]] = {
     "local": frozenset({"device", "max_batch", "max_context"}),
-    "embed": frozenset({"device", "max_batch", "checkpoint"}),
+    "embed": frozenset({"device", "checkpoint"}),
     "openai": frozenset({"model", "api_key_env", "concurrency", "attempts", "timeout_s"}),
 }
 """The options that each scheme takes."""
@@ -31,7 +32,8 @@ _NOT_HASHED = frozenset({"trainer_state.json", "training_args.bin", "optimizer.b
 
 @dataclass(frozen=True)
 class WorkerSpec:
-    """A worker as the recipe names it. Picklable and hashable, so it travels to other processes; options are (name, value) pairs.
+    """A worker as the recipe names it. Picklable and hashable, so it travels to other processes; options are (name,
+    value) pairs.
 
     `revision` pins what a server serves. Raises `ValueError` for an unknown scheme or option.
     """
@@ -80,7 +82,9 @@ def _unknown_scheme(url: str) -> str:
 
 
 def folder_of(spec: WorkerSpec) -> Path:
-    """The transformers folder of a `local:` or `embed:` worker; raises `FileNotFoundError` with one clear line if it is none."""
+    """The transformers folder of a `local:` or `embed:` worker; raises `FileNotFoundError` with one clear line if it
+    is none.
+    """
     if spec.target == "seedling":
         package = importlib.util.find_spec("trainers")  # finds the folder without importing what lies in it
         places = list(package.submodule_search_locations or ()) if package else []
@@ -90,7 +94,9 @@ def folder_of(spec: WorkerSpec) -> Path:
     else:
         folder = Path(spec.target).expanduser()
     if not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"worker {spec.url!r}: {folder} holds no config.json, so it is not a transformers folder")
+        raise FileNotFoundError(
+            f"worker {spec.url!r}: {folder} holds no config.json, so it is not a transformers folder"
+        )
     return folder
 
 
@@ -108,7 +114,9 @@ def _digest_file(path: Path) -> str:
 
 def weights_hash(folder: Path) -> str:
     """blake2b-128 over the weights, configuration and tokenizer files of a transformers folder, by name and content."""
-    files = sorted({path for pattern in _HASHED for path in folder.glob(pattern)} - {folder / name for name in _NOT_HASHED})
+    files = sorted(
+        {path for pattern in _HASHED for path in folder.glob(pattern)} - {folder / name for name in _NOT_HASHED}
+    )
     total = hashlib.blake2b(digest_size=16)
     for path in files:
         total.update(f"{path.name}\0{_digest_file(path)}\n".encode())
@@ -125,7 +133,9 @@ def identity_of(spec: WorkerSpec) -> WorkerIdentity:
     if spec.scheme == "embed" and spec.target.startswith("open_clip/"):
         checkpoint = Path(str(spec.option("checkpoint", ""))).expanduser()
         if not checkpoint.is_file():
-            raise FileNotFoundError(f"worker {spec.url!r} needs the option 'checkpoint': a local open_clip weights file")
+            raise FileNotFoundError(
+                f"worker {spec.url!r} needs the option 'checkpoint': a local open_clip weights file"
+            )
         return WorkerIdentity("embed", spec.target, spec.revision, _digest_file(checkpoint))
     folder = folder_of(spec)
     name = spec.target if spec.target == "seedling" else folder.resolve().name

@@ -1,7 +1,8 @@
 """`local:PATH`: a transformers vision-language model inside this process, driven in waves.
 
-A batch is composed by what the requests ask, never by their order, so permuting the requests permutes the answers. A request that
-cannot be encoded fails alone. Stop strings stay in the text: a parser sees `</tool_call>`, a tree search sees its delimiter.
+A batch is composed by what the requests ask, never by their order, so permuting the requests permutes the answers. A
+request that cannot be encoded fails alone. Stop strings stay in the text: a parser sees `</tool_call>`, a tree search
+sees its delimiter.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pipelines.workers import features
 from pipelines.workers.decode import decode
 from pipelines.workers.encoding import Encoded, Encoder
 from pipelines.workers.identity import WorkerSpec, folder_of, identity_of
+from pipelines.workers.reader import Reader
 from pipelines.workers.sampler import Sampler
 from schemas.ids import content_id
 from schemas.messages import as_json
@@ -70,8 +72,7 @@ class LocalWorker:
     ) -> None:
         self.identity = identity
         self.encoder = Encoder(processor, load_image)
-        self._model = model.eval()
-        self._device = str(model.device)
+        self._reader = Reader(model, self.encoder)
         self._max_batch = max_batch
         text = model.config.get_text_config()
         self._context = min(max_context or 2**31, int(getattr(text, "max_position_embeddings", 2**31)))
@@ -115,7 +116,7 @@ class LocalWorker:
                     for index in asked[job.content]:
                         results[index] = result
         embeds = [(index, request) for index, request in enumerate(requests) if isinstance(request, Embed)]
-        found = features.embed_all([request.image_id for _, request in embeds], self._embed, self._max_batch)
+        found = features.embed_all([request.image_id for _, request in embeds], self._embed)
         for (index, _), result in zip(embeds, found, strict=True):
             results[index] = result
         assert all(result is not None for result in results)
@@ -126,7 +127,7 @@ class LocalWorker:
         try:
             encoded = self.encoder.encode(request.messages, opened=generates)
             for image_id in encoded.pictures:
-                self.encoder.picture(image_id)
+                self._reader.see(image_id)
         except ValueError as error:
             return Failed("bad_request", str(error))
         except Exception as error:  # whatever a picture loader raises costs its own request only
@@ -145,7 +146,7 @@ class LocalWorker:
             distinct.setdefault((job.encoded.ids, job.encoded.pictures), len(distinct))
         prompt_of = [distinct[job.encoded.ids, job.encoded.pictures] for job in jobs]
         first = [prompt_of.index(place) for place in range(len(distinct))]
-        prompts = self.encoder.collate([jobs[place].encoded for place in first], left=True, device=self._device)
+        prompts = self._reader.inputs([jobs[place].encoded for place in first], left=True)
         requests = [job.request for job in jobs if isinstance(job.request, Generate)]
         limits = [
             min(request.sampling.max_tokens, self._context - len(job.encoded.ids))
@@ -164,7 +165,7 @@ class LocalWorker:
             return any(stop in fresh for stop in requests[row].sampling.stop)
 
         sampler = Sampler([request.sampling for request in requests], [request.seed for request in requests])
-        said = decode(self._model, prompts, prompt_of, sampler, finished)
+        said = decode(self._reader.model, prompts, prompt_of, sampler, finished)
         return [
             self._read(tokens, request.sampling.stop, len(job.encoded.ids))
             for tokens, request, job in zip(said, requests, jobs, strict=True)
@@ -185,12 +186,14 @@ class LocalWorker:
 
     def _score(self, jobs: Sequence[_Job]) -> list[Result]:
         rows = [job.encoded for job in jobs]
-        scored = features.token_logprobs(self._model, self.encoder, rows, last_turn_only=True)
+        scored = features.token_logprobs(self._reader, rows, last_turn_only=True)
         return [Scored(tuple(values), row.turns[-1]) for row, values in zip(rows, scored, strict=True)]
 
     def _gradients(self, jobs: Sequence[_Job]) -> list[Result]:
         results: dict[str, Result] = {}
-        kinds = sorted({(job.request.seed, job.request.dimension) for job in jobs if isinstance(job.request, Gradients)})
+        kinds = sorted(
+            {(job.request.seed, job.request.dimension) for job in jobs if isinstance(job.request, Gradients)}
+        )
         for seed, dimension in kinds:
             chosen = [
                 job
@@ -198,17 +201,19 @@ class LocalWorker:
                 if isinstance(job.request, Gradients) and (job.request.seed, job.request.dimension) == (seed, dimension)
             ]
             rows = [job.encoded for job in chosen]
-            found = features.projected_gradients(self._model, self.encoder, rows, seed=seed, dimension=dimension)
+            found = features.projected_gradients(self._reader, rows, seed=seed, dimension=dimension)
             for job, (values, loss) in zip(chosen, found, strict=True):
                 results[job.content] = Vector(tuple(values), loss)
         return [results[job.content] for job in jobs]
 
-    def _embed(self, image_ids: Sequence[str]) -> list[list[float]]:
-        return features.picture_vectors(self._model, self.encoder, image_ids)
+    def _embed(self, image_id: str) -> list[float]:
+        return features.picture_vector(self._reader, image_id)
 
 
 def load(folder: Path, device: str = "auto") -> tuple[Any, Any]:
-    """Model (float32 on the CPU, its own precision on CUDA) and processor of a transformers folder; reads nothing from the network."""
+    """Model (float32 on the CPU, its own precision on CUDA) and processor of a transformers folder; reads nothing
+    from the network.
+    """
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     if device == "auto":

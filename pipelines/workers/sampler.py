@@ -1,7 +1,8 @@
-"""Drawing tokens: one uniform number per (request seed, token index), turned into a token by inverting the distribution.
+"""Drawing tokens: one uniform number per (request seed, token index), turned into a token by inverting the
+distribution.
 
-No state is shared between the rows of a batch, so a request draws the same numbers whatever stands beside it, and its first
-hundred tokens are the same whether it may say a hundred or a thousand.
+No state is shared between the rows of a batch, so a request draws the same numbers whatever stands beside it, and its
+first hundred tokens are the same whether it may say a hundred or a thousand.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ class Sampler:
     def draw(self, logits: torch.Tensor, rows: torch.Tensor, index: int) -> torch.Tensor:
         """Token ids [n] for `logits` [n, vocabulary], which belong to the batch rows `rows` [n] at token `index`.
 
-        Temperature 0 takes the likeliest token. The kept tokens are laid out by token id, not by rank, so that a rounding
-        error that swaps two near-equal tokens does not change what is drawn.
+        Temperature 0 takes the likeliest token. The kept tokens are laid out by token id, not by rank, so that a
+        rounding error that swaps two near-equal tokens does not change what is drawn.
         """
         chosen = logits.argmax(dim=-1)
         temperature, top_p = self._temperature[rows], self._top_p[rows]
@@ -65,7 +66,9 @@ class Sampler:
 
 
 def _nucleus(odds: torch.Tensor, top_p: torch.Tensor) -> torch.Tensor:
-    """1 for the fewest likeliest tokens whose odds reach `top_p` together, 0 for the others (the likeliest always stays)."""
+    """1 for the fewest likeliest tokens whose odds reach `top_p` together, 0 for the others (the likeliest always
+    stays).
+    """
     ranked, order = odds.sort(dim=-1, descending=True, stable=True)
     before = ranked.cumsum(dim=-1) - ranked
     kept = (before < top_p.unsqueeze(1)).to(odds.dtype)

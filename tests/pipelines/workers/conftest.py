@@ -11,7 +11,10 @@ from schemas.ids import image_id
 from trainers.seedling import model as seedling
 from trainers.seedling.tokenizer import learn, processor
 
-TEXTS = ["red circle 21; blue square 03; how many shapes are there?", "answer thought crop label zoom 0 1 2 3 4 5 6 7 8 9"]
+TEXTS = [
+    "red circle 21; blue square 03; how many shapes are there?",
+    "answer thought crop label zoom 0 1 2 3 4 5 6 7 8 9",
+]
 
 
 @pytest.fixture(scope="session")
