@@ -104,7 +104,7 @@ def select(tables: Mapping[str, pa.Table], sql: str) -> tuple[dict[str, Candidat
         found = database.execute("SELECT sample_id, cluster_id, pair_id, trace_id FROM pool").fetchall()
         pool = {row[0]: Candidate(*row) for row in found}
         try:
-            chosen: pa.Table = database.execute(sql).to_arrow_table()
+            chosen: pa.Table = database.sql(sql).to_arrow_table()
         except duckdb.Error as error:
             raise SelectionError(f"curate.sql: {' '.join(str(error).split())}") from error
     missing = {"sample_id", "split"} - set(chosen.column_names)

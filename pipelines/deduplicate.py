@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.near import Groups, near_pairs, perceptual_hash
 from pipelines.stage import Context, Stage
+from pipelines.waves import answer
 from schemas.ids import content_id
 from schemas.outcome import Drop, Fail, Keep, Outcome, Row
 from schemas.requests import Embed, Failed, Vector
@@ -152,7 +153,7 @@ def features(
     hashes, vectors, broken = {}, {}, {}
     for start in range(0, len(images), wave):
         block = images[start : start + wave]
-        for image, result in zip(block, ctx.worker.answer([Embed(image, image) for image in block]), strict=True):
+        for image, result in zip(block, answer(ctx.worker, [Embed(image, image) for image in block]), strict=True):
             if isinstance(result, Vector):
                 vector = np.asarray(result.values, dtype=np.float32)
                 vectors[image] = vector / max(float(np.linalg.norm(vector)), 1e-12)

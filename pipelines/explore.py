@@ -23,7 +23,7 @@ from schemas.rows import StepRow, TraceRow, lineage
 
 VERSION = 1
 
-SQL = "SELECT * FROM samples WHERE hash(sample_id || $seed::VARCHAR) % 1000 < $share * 1000"
+SQL = "SELECT * FROM samples WHERE ('0x' || left(sample_id, 8))::BIGINT < $share * 4294967296"
 
 
 class Parameters(Asked):

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pipelines.stage import Context, Stage
 from pipelines.tasks import FAMILIES
@@ -41,6 +41,12 @@ class Mix(BaseModel):
         if value not in FAMILIES:
             raise ValueError(f"{value!r} is no task family; there are {', '.join(sorted(FAMILIES))}")
         return value
+
+    @model_validator(mode="after")
+    def _dialled(self) -> Mix:
+        if self.dial >= len(FAMILIES[self.task].DIALS):
+            raise ValueError(f"dial {self.dial}: {self.task} has dials 0 to {len(FAMILIES[self.task].DIALS) - 1}")
+        return self
 
 
 class Parameters(BaseModel):

@@ -1,0 +1,144 @@
+"""Banks: the questions that are never taught. Evaluation banks measure policies; influence targets say what to aim at.
+
+Why: a figure is worth something only when its questions were never trained on. Banks are drawn from seeds of their own;
+a state or a picture that another bank already holds is drawn again; and `deduplicate` drops every training sample that
+meets a fingerprint, as `in_bank:<name>`. Only `evaluate` reads banks of role `evaluation`; only `influence` reads those
+of role `influence`.
+
+Reads specs (spec_id, bank, task, dial, index) drawn from the parameters, and `fingerprints` of banks that were built
+before. Writes `banks`, `fingerprints`, `images`; for role `influence` also `traces` (origin `oracle`), because a
+gradient needs a text. Task `vicrit` makes injected captions of all families. A spec whose every draw is taken is
+dropped as `taken`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from pipelines.captions.injection import KINDS, inject, offers
+from pipelines.near import perceptual_hash
+from pipelines.stage import Context, Stage
+from pipelines.tasks import FAMILIES
+from pipelines.tasks.rows import LICENSE, caption_row, oracle_steps, sample_row, trace_row
+from pipelines.tools import picture_id
+from schemas.ids import seed_of
+from schemas.outcome import Drop, Keep, Outcome, Row
+
+VERSION = 1
+
+DRAWS = 20
+"""How often a spec is drawn again before it is given up."""
+
+
+class Bank(BaseModel):
+    """One bank."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str = Field(description="A family of `pipelines.tasks.FAMILIES`, or `vicrit`.")
+    dial: int = Field(0, ge=0, description="Hardness; 0 is the easiest.")
+    count: int = Field(100, ge=1, description="How many samples.")
+
+    @field_validator("task")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in FAMILIES and value != "vicrit":
+            raise ValueError(f"{value!r} is no task; there are {', '.join([*sorted(FAMILIES), 'vicrit'])}")
+        return value
+
+    @model_validator(mode="after")
+    def _dialled(self) -> Bank:
+        for name in FAMILIES if self.task == "vicrit" else (self.task,):
+            if self.dial >= len(FAMILIES[name].DIALS):
+                raise ValueError(f"dial {self.dial}: {name} has dials 0 to {len(FAMILIES[name].DIALS) - 1}")
+        return self
+
+
+class Parameters(BaseModel):
+    """Which banks, and for what."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Literal["evaluation", "influence"] = Field(description="Who may read them.")
+    banks: dict[str, Bank] = Field(description="By name.")
+    seed: int = Field(0, ge=0, description="Another seed draws other banks.")
+
+
+def specs(p: Parameters) -> Iterator[Row]:
+    """The input: one spec per sample of each bank."""
+    for name, bank in p.banks.items():
+        for index in range(bank.count):
+            yield {"spec_id": f"{name}:{index:06d}", "bank": name, "task": bank.task, "dial": bank.dial, "index": index}
+
+
+def run(tables: Mapping[str, pa.Table], p: Parameters, ctx: Context) -> Iterator[tuple[str, Outcome]]:
+    """Every spec → a bank sample that shares no state and no picture with another."""
+    earlier = tables["fingerprints"].select(["state_id", "image_id"]).to_pylist()
+    taken = {value for row in earlier for value in row.values() if value}
+    for spec in tables["input"].to_pylist():
+        for draw in range(DRAWS):
+            found = _draw(spec, seed_of("bank", p.role, p.seed, spec["bank"], spec["index"], draw), ctx, taken)
+            if found is not None:
+                break
+        if found is None:
+            yield spec["spec_id"], Drop("taken", DRAWS, DRAWS)
+            continue
+        sample, trace = found
+        marks = [
+            {
+                "bank": spec["bank"],
+                "sample_id": sample["sample_id"],
+                "image_id": image,
+                "phash": perceptual_hash(ctx.image(image)),
+                "state_id": sample["state_id"],
+                "role": p.role,
+            }
+            for image in sample["image_ids"]
+        ]
+        also = {"fingerprints": marks, "traces": [trace] if p.role == "influence" else []}
+        yield spec["spec_id"], Keep({"bank": spec["bank"], "role": p.role, **sample}, also)
+
+
+def _draw(spec: Row, seed: int, ctx: Context, taken: set[str]) -> tuple[Row, Row] | None:
+    """A sample and its oracle trace, or None where its state or a picture is taken; then nothing is stored."""
+    task = spec["task"]
+    # A vicrit bank takes the families in turn, by the seed of the draw: not every family writes captions.
+    family = FAMILIES[task if task != "vicrit" else sorted(FAMILIES)[seed % len(FAMILIES)]]
+    made = family.make(seed, spec["dial"])
+    ids = [picture_id(image) for image in made.images]
+    sample = sample_row(family.NAME, spec["dial"], made, ids)
+    if taken & {*ids, sample["state_id"]}:
+        return None
+    steps, shown = oracle_steps(made)
+    trace = trace_row(sample, steps, family.VERSION)
+    if task == "vicrit":
+        caption = caption_row(family.NAME, made, ids[0], sample["sample_id"])
+        offered = offers(caption["text"], caption["clauses"], made.program) if caption else []
+        if caption is None or not offered:
+            return None
+        kind = KINDS[spec["index"] % len(KINDS)]
+        of_kind = [swap for swap in offered if swap.kind == kind] or offered
+        injection = inject(caption, sample, of_kind[seed % len(of_kind)])
+        sample, trace, shown = injection.sample, injection.trace, ()
+    for origin, images in (("task", made.images), ("tool", shown)):
+        for image in images:
+            ctx.store(image, origin=origin, license=LICENSE)
+    taken.update(ids, [sample["state_id"]])
+    return sample, trace
+
+
+STAGE = Stage(
+    name="banks",
+    version=VERSION,
+    kind="whole",
+    parameters=Parameters,
+    source=specs,
+    id_column="spec_id",
+    table="banks",
+    side_tables=("fingerprints", "traces"),
+    run=run,
+)
