@@ -192,3 +192,13 @@ def test_ci_runs_the_command_of_the_readme() -> None:
     assert "set -euo pipefail" in text and "EVOLENS_CI=1" in text and "make test" in text
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "make run" in readme and "make test" in readme
+
+
+def test_every_command_of_the_readme_exists() -> None:
+    from flows.cli import app
+
+    known = {item.name or item.callback.__name__ for item in app.registered_commands if item.callback}
+    known |= {item.name for item in app.registered_groups}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"^ +evolens ([a-z]+)", readme, re.MULTILINE))
+    assert told and told <= known
