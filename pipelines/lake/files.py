@@ -21,11 +21,11 @@ def temporary(target: Path, tag: str) -> Path:
     return target.parent / f".tmp-{tag}-{os.getpid()}-{next(_COUNTER)}{target.suffix}"
 
 
-def replace(target: Path, data: bytes, tag: str = "file") -> None:
-    """Write `target` whole; a reader sees the old file or the new one."""
+def replace(target: Path, data: bytes, tag: str = "file", *, durable: bool = True) -> None:
+    """Write `target` whole; a reader sees the old file or the new one. `durable` outlives a power cut."""
     temp = temporary(target, tag)
     try:
-        _write(temp, data)
+        _write(temp, data, durable)
         temp.replace(target)
     finally:
         temp.unlink(missing_ok=True)
@@ -35,7 +35,7 @@ def create(target: Path, data: bytes, tag: str = "file") -> bool:
     """Write `target` only if nobody has: True for the one writer who made it."""
     temp = temporary(target, tag)
     try:
-        _write(temp, data)
+        _write(temp, data, durable=True)
         target.hardlink_to(temp)
     except FileExistsError:
         return False
@@ -68,8 +68,9 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes, durable: bool) -> None:
     with path.open("wb") as stream:
         stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
+        if durable:
+            stream.flush()
+            os.fsync(stream.fileno())

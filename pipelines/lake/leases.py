@@ -128,7 +128,7 @@ def _path(root: Path, key: str) -> Path:
 
 
 def _write(root: Path, key: str, owner: Owner) -> None:
-    files.replace(_path(root, key), json.dumps(asdict(owner)).encode(), key)
+    files.replace(_path(root, key), json.dumps(asdict(owner)).encode(), key, durable=False)
 
 
 @contextmanager

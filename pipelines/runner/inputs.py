@@ -34,31 +34,43 @@ def materialise(lake: Lake, call: StageCall, key: str, only: list[str] | None = 
         return layout
     target = work / "input.parquet"
     temp = files.temporary(target, key)
-    stage = call.stage
-    with _source(lake, call) as connection:
-        bound = f"SELECT * FROM ({stage.sql or 'FROM source'})"
-        if only is not None:
-            connection.register("only_ids", pa.table({"id": pa.array(only, pa.string())}))
-            bound += f" WHERE {_name(stage.id_column)}::VARCHAR IN (SELECT id FROM only_ids)"
-        reader = connection.sql(f"{bound} ORDER BY {_name(stage.id_column)}", params=_bindings(call)).to_arrow_reader()
-        one_part = stage.kind == "whole"
-        rows, parts = _write(reader, temp, call, None if one_part else call.part_rows)
+    part_rows = None if call.stage.kind == "whole" else call.part_rows
+    if call.stage.source is None:
+        with _upstream(lake, call) as connection:
+            rows, parts = _write(_query(connection, call, only), temp, call, part_rows)
+    else:
+        rows, parts = _write(_listed(call, only).to_reader(), temp, call, part_rows)
     temp.replace(target)
-    layout = {"part_rows": call.part_rows, "wave_rows": call.wave_rows, "rows": rows, "parts": 1 if one_part else parts}
+    layout = {"part_rows": call.part_rows, "wave_rows": call.wave_rows, "rows": rows, "parts": parts}
     files.replace(plan, json.dumps(layout).encode(), key)
     return layout
 
 
-def _source(lake: Lake, call: StageCall) -> duckdb.DuckDBPyConnection:
-    """A database with the tables that the stage's query may name."""
-    stage = call.stage
-    if stage.source is None:
-        named = [name for name in TABLES if re.search(rf"\b{name}\b", stage.sql)]
-        return lake.connect(call.inputs, only=named)
-    connection = lake.connect(call.inputs, only=[])
-    rows = pa.Table.from_pylist([dict(row) for row in stage.source(call.parameters)])
-    connection.register("source", rows if rows.num_columns else pa.table({stage.id_column: pa.array([], pa.string())}))
-    return connection
+def _upstream(lake: Lake, call: StageCall) -> duckdb.DuckDBPyConnection:
+    """A database with the tables that the stage's query names."""
+    named = [name for name in TABLES if re.search(rf"\b{name}\b", call.stage.sql)]
+    return lake.connect(call.inputs, only=named)
+
+
+def _query(connection: duckdb.DuckDBPyConnection, call: StageCall, only: list[str] | None) -> pa.RecordBatchReader:
+    """The rows of the stage's query, sorted by id."""
+    column = f'"{call.stage.id_column}"'
+    chosen = ""
+    if only is not None:
+        connection.register("only_ids", pa.table({"id": pa.array(only, pa.string())}))
+        chosen = f" WHERE {column}::VARCHAR IN (SELECT id FROM only_ids)"
+    sql = f"SELECT * FROM ({call.stage.sql}){chosen} ORDER BY {column}"
+    return connection.sql(sql, params=_bindings(call)).to_arrow_reader()
+
+
+def _listed(call: StageCall, only: list[str] | None) -> pa.Table:
+    """The rows of the stage's source, sorted by id."""
+    column = call.stage.id_column
+    assert call.stage.source is not None
+    found = [row for row in call.stage.source(call.parameters) if only is None or str(row[column]) in only]
+    if not found:
+        return pa.table({column: pa.array([], pa.string())})
+    return pa.Table.from_pylist(found).sort_by(column)
 
 
 def _bindings(call: StageCall) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import pickle
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 from pipelines.lake import Lake
 from pipelines.stage import WorkerSpec
@@ -15,11 +17,19 @@ from schemas.requests import Failed, Generated, Request, Result, Scored, Worker,
 KEPT = 2
 """How many connected workers a process keeps: a model may fill its memory."""
 
-_CONNECTED: OrderedDict[tuple[str, str, bytes], Worker] = OrderedDict()
+_CONNECTED: OrderedDict[tuple[str, str, bytes], Shared] = OrderedDict()
 _LOCK = threading.Lock()
 
 
-def connected(lake: Lake, spec: WorkerSpec) -> Worker:
+@dataclass(frozen=True)
+class Shared:
+    """A worker that several stages of one process may hold."""
+
+    worker: Worker
+    lock: threading.Lock
+
+
+def connected(lake: Lake, spec: WorkerSpec) -> Shared:
     """This process's worker for a spec. Raises `ValueError` when it is not the worker that the stage key names."""
     place = (str(lake.root), canonical_json(spec.identity.as_json()), pickle.dumps(spec.connect))
     with _LOCK:
@@ -27,7 +37,7 @@ def connected(lake: Lake, spec: WorkerSpec) -> Worker:
             worker = spec.connect(lake.image)
             if worker.identity != spec.identity:
                 raise ValueError(f"the worker is {worker.identity}, but the stage was planned for {spec.identity}")
-            _CONNECTED[place] = worker
+            _CONNECTED[place] = Shared(worker, threading.Lock())
         _CONNECTED.move_to_end(place)
         while len(_CONNECTED) > KEPT:
             _CONNECTED.popitem(last=False)
@@ -35,10 +45,14 @@ def connected(lake: Lake, spec: WorkerSpec) -> Worker:
 
 
 class Meter:
-    """A worker that counts what it is asked: `usage` holds the columns of table `cost`."""
+    """A worker that counts what it is asked: `usage` holds the columns of table `cost`.
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+    A model in this process answers one wave at a time; a server is asked by many threads at once.
+    """
+
+    def __init__(self, shared: Shared) -> None:
+        self._worker = shared.worker
+        self._model: AbstractContextManager[object] = shared.lock if shared.worker.in_waves else nullcontext()
         self._lock = threading.Lock()
         self.usage = {"requests": 0, "prompt_tokens": 0, "completion_tokens": 0, "retries": 0}
 
@@ -51,7 +65,8 @@ class Meter:
         return self._worker.in_waves
 
     def answer(self, requests: Sequence[Request]) -> list[Result]:
-        results = self._worker.answer(requests)
+        with self._model:
+            results = self._worker.answer(requests)
         with self._lock:
             self.usage["requests"] += len(requests)
             for result in results:

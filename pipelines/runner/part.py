@@ -21,7 +21,7 @@ from pipelines.lake import Lake, files, leases
 from pipelines.lake.images import stage_pack
 from pipelines.lake.parts import ARTIFACTS, PACKS, PartFile, describe, pack_name, part_name, write_table
 from pipelines.runner.meter import Meter, connected
-from pipelines.runner.tally import Left, Tally, check_fit, check_rows, only_children, stable
+from pipelines.runner.tally import UNFIT, Left, Tally, check_fit, check_rows, only_children, stable
 from pipelines.stage import Context, Paths, StageCall
 from schemas.arrow import table_of
 from schemas.outcome import Counts, Expansion, Fail, LawBroken, Outcome, Row
@@ -228,7 +228,7 @@ def _tables(task: PartTask, left: list[Left]) -> tuple[Tally, dict[str, pa.Table
     tally = fill(left)
     try:
         return tally, tally.tables()
-    except ValueError:
+    except UNFIT:
         tally = fill([check_rows(task.call.stage, one) for one in left])
         return tally, tally.tables()
 

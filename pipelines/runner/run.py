@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from pipelines.lake import Lake, files, leases
 from pipelines.lake import manifest as manifests
 from pipelines.lake.manifest import Manifest
-from pipelines.lake.parts import ARTIFACTS
+from pipelines.lake.parts import ARTIFACTS, read_parts
 from pipelines.runner.inputs import materialise
 from pipelines.runner.move import Runner, in_process
 from pipelines.runner.part import PartTask, Receipt, read_receipts, receipt_path
@@ -99,6 +101,7 @@ def run_key(
             _run_parts(lake, call, key, layout, lease.token, runner, progress, children or {})
             receipts = read_receipts(lake.work(key))
             manifest = finish(_manifest(lake, call, key, layout, receipts))
+            lake.check_sizes(manifest)
             leases.check_token(lake.root, key, lease.token)
             committed = manifests.commit(lake.root, manifest)
             clean(lake, committed)
@@ -170,11 +173,13 @@ def _too_many(counts: Counts, max_failed: float) -> bool:
 
 
 def _examples(lake: Lake, receipts: Mapping[int, Receipt]) -> list[str]:
+    """The most frequent kinds of failure, each with its first message."""
     paths = [lake.root / part.name for each in receipts.values() for part in each.files if part.table == "failures"]
-    listed = ", ".join(f"'{path}'" for path in paths)
-    sql = f"SELECT kind, min(message), count(*) FROM read_parquet([{listed}]) GROUP BY kind ORDER BY 3 DESC, 1 LIMIT 3"
-    with duckdb.connect() as connection:
-        return [f"{count} × {kind}: {message}" for kind, message, count in connection.execute(sql).fetchall()]
+    messages: dict[str, list[str]] = {}
+    for row in read_parts(paths, "failures").to_pylist():
+        messages.setdefault(row["kind"], []).append(row["message"])
+    frequent = sorted(messages.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [f"{len(found)} × {kind}: {min(found)}" for kind, found in frequent[:3]]
 
 
 def _check_ids(work: Path, stage: str, id_column: str, counts: Counts, rows: int) -> None:
@@ -184,21 +189,17 @@ def _check_ids(work: Path, stage: str, id_column: str, counts: Counts, rows: int
         raise LawBroken(f"stage {stage}: the input has {rows} rows, but {counts.read} left")
     if not rows:
         return
-    ways, source = str(work / "ways-*.parquet"), str(work / "input.parquet")
-    with duckdb.connect() as connection:
-        twice = connection.execute(
-            "SELECT id, parent IS NOT NULL AS child FROM read_parquet($ways)"
-            " GROUP BY ALL HAVING count(*) > 1 ORDER BY id LIMIT 1",
-            {"ways": ways},
-        ).fetchone()
-        lost = connection.execute(
-            f'SELECT "{id_column}"::VARCHAR FROM read_parquet($source)'
-            " EXCEPT SELECT id FROM read_parquet($ways) WHERE parent IS NULL LIMIT 1",
-            {"ways": ways, "source": source},
-        ).fetchone()
-    if twice:
-        raise LawBroken(f"stage {stage}: {'child' if twice[1] else 'row'} {twice[0]} left twice")
-    if lost:
+    ways = pa.concat_tables([pq.read_table(path, columns=["id", "parent"]) for path in sorted(work.glob("ways-*"))])
+    ways = ways.append_column("child", pc.is_valid(ways["parent"]))
+    times = ways.group_by(["id", "child"]).aggregate([("id", "count")])
+    twice = times.filter(pc.greater(times["id_count"], 1)).sort_by("id")
+    if len(twice):
+        kind = "child" if twice["child"][0].as_py() else "row"
+        raise LawBroken(f"stage {stage}: {kind} {twice['id'][0]} left twice")
+    read = pq.read_table(work / "input.parquet", columns=[id_column])[id_column].cast(pa.string())
+    left = ways.filter(pc.invert(ways["child"]))["id"]
+    lost = read.filter(pc.invert(pc.is_in(read, value_set=left)))
+    if len(lost):
         raise LawBroken(f"stage {stage}: row {lost[0]} never left")
 
 

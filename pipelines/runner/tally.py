@@ -16,10 +16,13 @@ import pyarrow as pa
 from pipelines.stage import ENGINE_TABLES, Stage
 from schemas.arrow import table_of
 from schemas.ids import Json, canonical_json
-from schemas.outcome import Child, Counts, Drop, Expansion, Fail, Keep, Outcome, Row, Side, check_law
+from schemas.outcome import Child, Counts, Drop, Expansion, Fail, Keep, LawBroken, Outcome, Row, Side, check_law
 
 MESSAGE_CHARACTERS = 500
 """Longer messages are cut: a message is for grouping and reading, the traceback stands in `failures_detail`."""
+
+UNFIT = (ValueError, TypeError, AttributeError, OverflowError)
+"""What Arrow raises for a value that its column cannot hold."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,19 @@ class Tally:
         """The counts of this part on distinct ids. Raises `schemas.outcome.LawBroken`."""
         counts = count(self.ways)
         check_law(self.stage.name, counts)
+        if counts.read + counts.children != len(self.ways):
+            seen: set[tuple[str, bool]] = set()
+            for each in self.ways:
+                place = (each.row_id, each.parent is None)
+                if place in seen:
+                    raise LawBroken(
+                        f"stage {self.stage.name}: {'row' if place[1] else 'child'} {each.row_id} left twice"
+                    )
+                seen.add(place)
         return counts
 
     def tables(self) -> dict[str, pa.Table]:
-        """The rows as Arrow tables. Raises `ValueError` for a row that does not fit its table."""
+        """The rows as Arrow tables. Raises one of `UNFIT` when a row does not fit its table."""
         return {name: table_of(name, list(rows)) for name, rows in self.rows.items()}
 
     def _one(self, row_id: str, parent: str | None, left: Left, outcome: Outcome) -> None:
@@ -85,9 +97,9 @@ class Tally:
         else:
             way = "failed"
             self.transient += outcome.transient
-            accident = {"kind": outcome.kind, "message": outcome.message, "transient": outcome.transient}
+            accident = {"kind": outcome.kind, "message": clean(outcome.message), "transient": outcome.transient}
             self._add("failures", [base | accident | {"payload": payload(left.row)}])
-            measured = {"traceback": left.traceback, "attempts": self.attempt, "host": socket.gethostname()}
+            measured = {"traceback": clean(left.traceback), "attempts": self.attempt, "host": socket.gethostname()}
             self._add("failures_detail", [base | measured | {"at": datetime.now(UTC).isoformat(timespec="seconds")}])
         self.ways.append(Way(row_id, parent, way))
         self._side(outcome.also)
@@ -126,7 +138,7 @@ def check_rows(stage: Stage, left: Left) -> Left:
         return replace(left, outcome=_check_outcome(stage, left.outcome))
     try:
         _check_side(left.outcome.also)
-    except ValueError as error:
+    except UNFIT as error:
         return replace(left, outcome=Fail("bad_row", str(error)))
     children = [replace(child, outcome=_check_outcome(stage, child.outcome)) for child in left.outcome.children]
     return replace(left, outcome=replace(left.outcome, children=children))
@@ -165,7 +177,13 @@ def stable(message: str, root: Path) -> str:
     """A message that repeats: no memory address, no path of this lake, no name of a temporary file."""
     text = re.sub(r"0x[0-9a-fA-F]{4,}", "0x…", message).replace(str(root), "<lake>")
     text = re.sub(r"\.tmp-[\w.-]+", "<temporary>", text)
+    text = clean(text)
     return text if len(text) <= MESSAGE_CHARACTERS else text[: MESSAGE_CHARACTERS - 1] + "…"
+
+
+def clean(text: str) -> str:
+    """Text that UTF-8 can hold: a lone surrogate in some message must not cost the batch."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _check_outcome(stage: Stage, outcome: Outcome) -> Outcome:
@@ -173,7 +191,7 @@ def _check_outcome(stage: Stage, outcome: Outcome) -> Outcome:
         if isinstance(outcome, Keep):
             table_of(stage.table, [outcome.row])
         _check_side(outcome.also)
-    except ValueError as error:
+    except UNFIT as error:
         return Fail("bad_row", str(error))
     return outcome
 
