@@ -7,18 +7,22 @@ compared. A failed request is no attempt: it leaves no rollout, and its row fail
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.prompts import Style, prompt_hash
+from pipelines.prompts import Style, conversation, parse_assistant, prompt_hash
 from pipelines.stage import Context
 from pipelines.toolloop import Asking, Episode, converse
+from pipelines.tools import CallError
+from pipelines.tools.replay import LIMIT, observation, outcome
 from pipelines.verifiers import Verdict, verify_row
 from schemas.ids import Json, canonical_json, seed_of
+from schemas.messages import Message, Text
 from schemas.outcome import Fail, Row
-from schemas.requests import Sampling
+from schemas.requests import Generate, Generated, Sampling
 from schemas.rows import rollout_id
 
 
@@ -129,3 +133,88 @@ def accident(attempts: Sequence[Attempt]) -> Fail | None:
 def rollouts(attempts: Sequence[Attempt]) -> list[Row]:
     """The rows of all attempts that were answered."""
     return [each.rollout for each in attempts if each.rollout]
+
+
+STEP_ENDS = (";", "\n")
+"""Where a thought may be cut into steps: after these a tokenizer begins anew, so going on from there is natural."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A conversation under way, for tree search: steps, the unfinished turn, the pictures shown, tokens spent so far."""
+
+    shown: tuple[Image.Image, ...]
+    steps: tuple[Row, ...] = ()
+    texts: tuple[str, ...] = ()
+    said: str = ""
+    correct: bool | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Moves:
+    """The tool loop as moves of a tree search (`pipelines.mcts.Moves`): a step ends at a `;`, a line, or with the turn.
+
+    `rollouts` collects a row for every line that came to its end, purpose `mcts`.
+    """
+
+    def __init__(self, sample: Mapping[str, Any], asked: Asked, ctx: Context) -> None:
+        self.rollouts: list[Row] = []
+        self._sample, self._asked, self._ctx = sample, asked, ctx
+
+    def start(self) -> Line:
+        """Nothing said yet."""
+        return Line(tuple(self._ctx.image(image) for image in self._sample["image_ids"]))
+
+    def step(self, state: Line, request_id: str, seed: int) -> Generate:
+        """Ask for the next piece of the turn."""
+        return self._ask(state, request_id, seed, STEP_ENDS)
+
+    def rest(self, state: Line, request_id: str, seed: int) -> Generate:
+        """Ask for the rest of the turn."""
+        return self._ask(state, request_id, seed, ())
+
+    def advance(self, state: Line, said: Generated) -> Line:
+        """What the policy said, appended; a finished turn is carried out or judged."""
+        text = state.said + said.text
+        spent = replace(
+            state,
+            prompt_tokens=state.prompt_tokens + said.prompt_tokens,
+            completion_tokens=state.completion_tokens + said.completion_tokens,
+        )
+        if said.finish == "stop" and text.endswith(STEP_ENDS) and len(text) > len(state.said):
+            return replace(spent, said=text)
+        steps = parse_assistant(text)
+        line = replace(spent, said="", texts=(*state.texts, text), steps=(*state.steps, *steps))
+        if steps and steps[-1]["kind"] == "action" and len(line.texts) < self._asked.max_turns:
+            return self._observe(line)
+        return self._judge(line)
+
+    def verdict(self, state: Line) -> bool | None:
+        """Whether the line ended right; None while it goes on."""
+        return state.correct
+
+    def _ask(self, state: Line, request_id: str, seed: int, stop: tuple[str, ...]) -> Generate:
+        messages = conversation(self._sample, state.steps, style=self._asked.style)
+        if state.said:
+            messages = (*messages, Message("assistant", (Text(state.said),)))
+        return Generate(request_id, messages, replace(self._asked.sampling, stop=stop), seed)
+
+    def _observe(self, line: Line) -> Line:
+        if len(line.shown) >= self._asked.max_images:
+            return replace(line, steps=(*line.steps, observation(text=LIMIT)))
+        made = outcome(line.shown, line.steps[-1])
+        if isinstance(made, CallError):
+            return replace(line, steps=(*line.steps, observation(text=str(made))))
+        stored = self._ctx.store(made, origin="tool", license=self._sample["license"])
+        return replace(
+            line, shown=(*line.shown, made), steps=(*line.steps, observation(image_id=str(stored["image_id"])))
+        )
+
+    def _judge(self, line: Line) -> Line:
+        verdict = verify_row(line.texts[-1], self._sample)
+        seed = seed_of("mcts", self._asked.seed, self._sample["sample_id"], len(self.rollouts))
+        episode = Episode(line.steps, line.texts, None, "", line.prompt_tokens, line.completion_tokens)
+        policy = self._ctx.worker.identity.name
+        self.rollouts.append(rollout_row(self._sample, self._asked, policy, "mcts", seed, episode, verdict))
+        return replace(line, correct=bool(verdict.correct))
