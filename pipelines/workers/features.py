@@ -160,7 +160,7 @@ def project(gradients: Sequence[torch.Tensor], *, seed: int, dimension: int) -> 
         for piece in torch.split(gradient.reshape(rows, -1).float().cpu(), _BLOCK, dim=1):
             total += piece @ _signs(seed, block, piece.shape[1], dimension)
             block += 1
-    return total / dimension**0.5
+    return total.div_(dimension**0.5)
 
 
 def _signs(seed: int, block: int, height: int, width: int) -> torch.Tensor:
