@@ -34,15 +34,15 @@ def told(fact: Facts, program: Facts) -> Json:
 
 
 def _chart(claim: str, fact: Facts, series: list[dict[str, Any]]) -> Json:
-    first = {entry["name"]: entry["values"][0] for entry in series}
+    values = {entry["name"]: entry["values"][fact.get("point", 0)] for entry in series}
     if claim == "total":
         return len(series)
     if claim == "colour_of":
         return next(str(entry["colour"]) for entry in series if entry["name"] == fact["name"])
     if claim in ("highest", "lowest"):
-        return str((max if claim == "highest" else min)(first, key=first.__getitem__))
+        return str((max if claim == "highest" else min)(values, key=values.__getitem__))
     if claim == "order":
-        return "above" if first[fact["first"]] > first[fact["second"]] else "below"
+        return "above" if values[fact["first"]] > values[fact["second"]] else "below"
     raise ValueError(f"no claim is called {claim!r}")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from pipelines.captions.charts import caption
+from pipelines.captions.charts import caption, clearest
 from pipelines.tasks.draw import COLOURS, INK, blank, font
 from pipelines.tasks.made import Box, Fact, Made, Region, Step
 from pipelines.tasks.tables import SOURCES, cube
@@ -154,7 +154,8 @@ def _table(rng: random.Random, setting: Dial) -> tuple[int, Chart] | None:
     chart = Chart(setting, x, series, axis_for(max(every)))
     if chart.share(min(every)) < 0.06:
         return None
-    if setting.kind == "bars" and _closest(chart, [entry["values"][0] for entry in series]) < setting.gap:
+    point = clearest([entry["values"] for entry in series])
+    if _closest(chart, [entry["values"][point] for entry in series]) < setting.gap:
         return None
     return source, chart
 
