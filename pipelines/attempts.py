@@ -141,7 +141,7 @@ STEP_ENDS = (";", "\n")
 
 @dataclass(frozen=True)
 class Line:
-    """A conversation under way, for tree search: steps, the unfinished turn, the pictures shown, tokens spent so far."""
+    """A conversation under way, for tree search: steps, the unfinished turn, the pictures shown, tokens spent."""
 
     shown: tuple[Image.Image, ...]
     steps: tuple[Row, ...] = ()

@@ -9,7 +9,7 @@ Reads `records` (`pipelines.sources.RECORD`): one row per record of a source. A 
     question, answer [answer_type, options, region, verifier, pair_id]        one question
     questions: [{question, answer, …}, …]                                     or several
     caption (or `text`), captions: [...]                                      what the picture shows
-    license, domain                     inherited by everything that is made from the record
+    license, domain, source             inherited by everything that is made from the record
 
 Writes `samples` (one per question), `images`, `captions` (source `human`), `lineage`. A record with only a caption is
 expanded to no sample; a record that says nothing is dropped as `nothing_asked`; a record that cannot be read fails with
@@ -19,6 +19,7 @@ a line that names file, row and field. Parquet columns of other names are mapped
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,7 @@ def run(row: dict[str, Any], p: Parameters, ctx: Context) -> Expansion | Drop | 
         asked, captions = list(_questions(fields)), list(_captions(fields))
         licence = _text_field(fields, "license", source.license)
         domain = _text_field(fields, "domain", "natural")
+        origin = _text_field(fields, "source", source.name)
     except BadField as error:
         return Fail("bad_field", f"{where}: {error}")
     if not asked and not captions:
@@ -92,7 +94,7 @@ def run(row: dict[str, Any], p: Parameters, ctx: Context) -> Expansion | Drop | 
     except Unreadable as error:
         return Fail(error.kind, f"{where}: {error}")
     images = [
-        ctx.store(picture, origin=source.name, license=licence, data=data, path=name)["image_id"]
+        ctx.store(picture, origin=origin, license=licence, data=data, path=name)["image_id"]
         for name, data, picture in pictures
     ]
     shared = {"image_ids": images, "task": "ingested", "domain": domain, "source": source.name, "license": licence}
@@ -140,10 +142,9 @@ def answer_type(answer: Any, has_options: bool) -> str:
         return "yes_no"
     if isinstance(answer, list):
         return "list"
-    try:
-        return "integer" if float(str(answer)).is_integer() and "." not in str(answer) else "number"
-    except (ValueError, OverflowError):
-        return "text"
+    if re.fullmatch(r"[+-]?(\d+|\d{1,3}(,\d{3})+)", str(answer).strip()):
+        return "integer"
+    return "number" if re.fullmatch(r"[+-]?\d*\.\d+", str(answer).strip()) else "text"
 
 
 def _captions(fields: dict[str, Any]) -> Iterator[str]:
@@ -173,7 +174,7 @@ def _upright(name: str, data: bytes) -> Image.Image:
     try:
         return decode(data)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise Unreadable("undecodable", f"{name!r} is no picture that Pillow can read: {error}") from error
+        raise Unreadable("undecodable", f"{name!r} is no picture that can be read ({type(error).__name__})") from error
 
 
 def _caption(text: str, image: str, licence: str, domain: str) -> dict[str, Any]:
