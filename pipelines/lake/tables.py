@@ -69,7 +69,7 @@ def select(table: str, paths: Sequence[Path]) -> str:
 def connect(views: dict[str, str]) -> duckdb.DuckDBPyConnection:
     """A fresh in-memory database with these views (name → SELECT)."""
     connection = duckdb.connect(":memory:")
-    connection.execute("SET preserve_insertion_order = true; SET TimeZone = 'UTC'")
+    connection.execute("SET TimeZone = 'UTC'; SET python_enable_replacements = false")
     for name, sql in views.items():
         connection.execute(f'CREATE VIEW "{name}" AS {sql}')
     return connection
