@@ -70,7 +70,7 @@ class Node(Generic[S]):
     visits: int = 0
     total: float = 0.0
     children: list[Node[S]] = field(default_factory=list)
-    expanded: bool = False
+    expansions: int = 0
     expansion_tokens: int = 0
     attempt_tokens: int = 0
 
@@ -138,7 +138,7 @@ def search(start: S, moves: Moves[S], budget: Budget, *, search_id: str, seed: i
             failed = yield from run.expand(node, iteration)
             if failed:
                 return failed
-            node = node.children[0] if node.children else node
+            node = next((child for child in node.children if child.visits == 0), node)
         right = node.correct
         if right is None:
             ended = yield from run.attempt(node, iteration)
@@ -154,14 +154,20 @@ def search(start: S, moves: Moves[S], budget: Budget, *, search_id: str, seed: i
 
 
 def _grows(node: Node[S], budget: Budget) -> bool:
-    """A node grows children when it is tried for the second time; until then one attempt says as much for less."""
-    return node.visits > 0 and node.correct is None and not node.expanded and len(node.path) < budget.depth
+    """A node grows children when it is tried for the second time (until then one attempt says as much for less), and
+    more of them after about 2, 8, 18 ... visits per child asked for: were it only once, a node whose first steps are
+    all wrong could never be got right.
+    """
+    due = 1 + int(math.sqrt(node.visits / (2 * budget.children))) if node.visits else 0
+    return node.correct is None and node.expansions < due and len(node.path) < budget.depth
 
 
 def _descend(root: Node[S], budget: Budget) -> Node[S]:
-    """Follow the highest upper confidence bound to a node that has no children; an untried child comes first."""
+    """Follow the highest upper confidence bound to a node that grows or has no children; an untried child comes
+    first.
+    """
     node = root
-    while node.children:
+    while node.children and not _grows(node, budget):
         fresh = next((child for child in node.children if child.visits == 0), None)
         if fresh is not None:
             return fresh
@@ -189,22 +195,24 @@ class _Run(Generic[S]):
         self._moves, self._budget, self._id, self._seed = moves, budget, search_id, seed
 
     def expand(self, node: Node[S], iteration: int) -> Generator[list[Generate], list[Result], Failed | None]:
-        """Give the node its children: distinct next steps, in the order in which they were first said."""
+        """Give the node new children: distinct next steps, in the order in which they were first said."""
         asked = [
             self._moves.step(node.state, f"{self._id}/{iteration}/step/{number}", self._draw(iteration, "step", number))
             for number in range(self._budget.children)
         ]
         answers = yield asked
-        node.expanded = True
+        node.expansions += 1
+        known = {child.text for child in node.children}
         said: dict[str, Generated] = {}
         for answer in answers:
             if isinstance(answer, Generated):
                 node.expansion_tokens += answer.completion_tokens
                 self.prompt_tokens += answer.prompt_tokens
-                said.setdefault(answer.text, answer)
+                if answer.text not in known:
+                    said.setdefault(answer.text, answer)
             elif isinstance(answer, Failed) and answer.kind != "too_long":
                 return answer
-        for number, (text, answer) in enumerate(said.items()):
+        for number, (text, answer) in enumerate(said.items(), start=len(node.children)):
             state = self._moves.advance(node.state, answer)
             child = Node((*node.path, number), state, text, self._moves.verdict(state), iteration, node)
             node.children.append(child)

@@ -91,9 +91,9 @@ def layer_gradients(reader: Reader, rows: Sequence[Encoded]) -> tuple[list[torch
     hooks = []
     for name, module in leaves:
 
-        def keep(_: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor, name: str = name) -> None:
+        def keep(_: nn.Module, inputs: tuple[torch.Tensor, ...], output: Any, name: str = name) -> None:
             seen[name] = inputs[0].detach()
-            output.register_hook(lambda gradient: flowing.__setitem__(name, gradient))  # type: ignore[no-untyped-call]
+            output.register_hook(lambda gradient: flowing.__setitem__(name, gradient))
 
         hooks.append(module.register_forward_hook(keep))
     before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
