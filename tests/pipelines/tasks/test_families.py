@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pipelines.tasks import FAMILIES, Made, state_id
 from pipelines.tools.replay import outcome
 from schemas.answers import ANSWER_TYPES, canonical_answer
-from schemas.ids import canonical, canonical_json
+from schemas.ids import canonical, canonical_json, content_id
 from tests.pipelines.tasks import answers
 
 CELLS = [(name, dial) for name, family in FAMILIES.items() for dial in range(len(family.DIALS))]
@@ -124,3 +124,36 @@ def test_dials_are_real_settings_easiest_first() -> None:
         assert len(family.DIALS) >= 3
         with pytest.raises(IndexError):
             family.make(0, len(family.DIALS))
+
+
+FROZEN = {
+    ("counting", 0): (1, "0ac0c4d7e7e8"),
+    ("counting", 1): (1, "2c380e4fdcaa"),
+    ("counting", 2): (1, "9977e1be5c3d"),
+    ("search", 0): (1, "d21de98af29b"),
+    ("search", 1): (1, "1af60bf195f4"),
+    ("search", 2): (1, "71ac478405b5"),
+    ("charts", 0): (1, "9af791f4866c"),
+    ("charts", 1): (1, "416ddd01ecd7"),
+    ("charts", 2): (1, "5e7d50932b73"),
+    ("geometry", 0): (1, "56523aa83aea"),
+    ("geometry", 1): (1, "01873269a35f"),
+    ("geometry", 2): (1, "9924e4bfc7eb"),
+}
+"""Digest of twenty samples of each cell: programs, questions, traces, captions. Shipped weights were trained on them."""
+
+
+@cells
+def test_a_change_of_what_is_made_raises_the_version(name: str, dial: int) -> None:
+    family = FAMILIES[name]
+    made = [family.make(seed, dial) for seed in range(20)]
+    texts = [
+        [
+            item.program,
+            item.question,
+            [[step.text, step.arguments] for step in item.steps],
+            item.caption and item.caption.text,
+        ]
+        for item in made
+    ]
+    assert (family.VERSION, content_id("frozen", texts)[:12]) == FROZEN[name, dial], "raise VERSION, then this digest"
