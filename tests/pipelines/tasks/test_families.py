@@ -140,7 +140,7 @@ FROZEN = {
     ("geometry", 1): (1, "01873269a35f"),
     ("geometry", 2): (1, "9924e4bfc7eb"),
 }
-"""Digest of twenty samples of each cell: programs, questions, traces, captions. Shipped weights were trained on them."""
+"""Digest of twenty samples of each cell (program, question, trace, caption): shipped weights were trained on them."""
 
 
 @cells
