@@ -3,7 +3,7 @@
 Conversations are encoded once by `pipelines.workers.encoding`, the code that also scores and generates, so the loss is
 taken exactly on the tokens that the assistant says; observations, pictures included, are read and never taught. TRL's
 own collator would run the image processor on every picture at every step, and has no assistant mask for templates
-without generation marks. Equal rows, parameters and weights give equal weights on one machine with one number of threads.
+without generation marks. Equal rows, parameters and weights give equal weights on one machine and number of threads.
 
 Reads `curated`, `samples`, `traces`, and `policies` where it goes on from a trained policy. Writes one row of
 `policies`, and the folder `policy` of its artifact.

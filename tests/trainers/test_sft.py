@@ -2,12 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import torch
 from safetensors.torch import load_file
 
 from tests.trainers.conftest import Classroom
-from trainers.images_matter import PicturesIgnored
 from trainers.sft import Parameters, train_sft
 
 P = Parameters(steps=3, batch=6, learning_rate=1e-3)

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import inspect
+
+from PIL import Image
+from transformers.utils import get_json_schema
+
+from pipelines.tools import TOOLS, picture_id
+from pipelines.tools.calls import ToolCall, execute, schema
+from pipelines.tools.replay import LIMIT
+from trainers.environment import ToolEnvironment
+
+CANVAS = Image.linear_gradient("L").convert("RGB")
+
+
+def fresh(max_images: int = 3) -> ToolEnvironment:
+    environment = ToolEnvironment(max_images)
+    environment.reset(images=[CANVAS], sample_id="s", answer="7")
+    return environment
+
+
+def test_public_methods_are_the_tools_and_describe_themselves() -> None:
+    found = {name for name, _ in inspect.getmembers(ToolEnvironment, inspect.isfunction) if not name.startswith("_")}
+    assert found == {"reset", *TOOLS}
+    for name, tool in TOOLS.items():
+        told = get_json_schema(getattr(fresh(), name))["function"]
+        ours = schema(tool)["function"]
+        assert told["name"] == name and told["description"] == tool.description
+        assert told["parameters"]["properties"].keys() == ours["parameters"]["properties"].keys()  # type: ignore[index, call-overload]
+        assert told["parameters"].get("required", []) == ours["parameters"]["required"]  # type: ignore[index, call-overload]
+
+
+def test_the_same_pixels_as_replay_and_the_latest_picture_by_default() -> None:
+    environment = fresh()
+    first = environment.crop(bbox_2d=[0, 0, 500, 500])[0]["image"]  # type: ignore[attr-defined]
+    second = environment.rotate(angle=90)[0]["image"]  # type: ignore[attr-defined]
+    expected = execute([CANVAS], ToolCall("crop", {"bbox_2d": [0, 0, 500, 500]}))
+    assert picture_id(first) == picture_id(expected)
+    assert picture_id(second) == picture_id(execute([CANVAS, expected], ToolCall("rotate", {"angle": 90})))
+
+
+def test_wrong_calls_are_answered_by_sentences_and_nothing_leaks_into_the_next_rollout() -> None:
+    environment = fresh(2)
+    assert environment.crop() == [{"type": "text", "text": "crop needs the argument bbox_2d."}]  # type: ignore[attr-defined]
+    (extra,) = environment.crop(bbox_2d=[0, 0, 500, 500], zoom=2)  # type: ignore[attr-defined]
+    assert "no argument 'zoom'" in extra["text"]
+    assert environment.crop(bbox_2d=[0, 0, 500, 500])[0]["type"] == "image"  # type: ignore[attr-defined]
+    assert environment.crop(bbox_2d=[0, 0, 500, 500]) == [{"type": "text", "text": LIMIT}]  # type: ignore[attr-defined]
+    environment.reset(images=[CANVAS])
+    (missing,) = environment.crop(bbox_2d=[0, 0, 500, 500], target_image=2)  # type: ignore[attr-defined]
+    assert missing["text"] == "target_image 2 does not exist; there is 1 picture."
