@@ -36,7 +36,7 @@ $(STAMP): pyproject.toml requirements/core.txt requirements/dev.txt requirements
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { \
 		rm -rf .venv; echo 'could not make .venv (on Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
 	@test -x $(BIN)/uv || { \
-		{ $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip -q; } && \
+		{ $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; } && \
 		$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION); }
 	UV_HTTP_TIMEOUT=300 $(BIN)/uv pip install --python $(BIN)/python \
 		-r requirements/core.txt -r requirements/dev.txt -c requirements/constraints.txt

@@ -48,7 +48,7 @@ def text_of(path: Path) -> str | None:
 @pytest.mark.parametrize(
     "command",
     [
-        ["ruff", "check", "--no-cache", "."],
+        ["ruff", "check", "--no-cache", "--output-format", "concise", "."],
         ["ruff", "format", "--no-cache", "--check", "."],
         ["mypy"],
         ["lint-imports", "--no-cache"],
