@@ -46,11 +46,13 @@ def build_catalog(lake: Lake) -> Path:
     newest = [each for each in served if each.run_id in current]
     try:
         with duckdb.connect(str(temp)) as connection:
+            connection.begin()  # one commit, not one per view
             _write_runs(connection, lake, found)
             for table in sorted(TABLES, key="samples".__eq__):  # samples last: its view reads curated
                 view = _view(lake, table, newest)
                 connection.execute(f'CREATE VIEW "all_{table}" AS {_view(lake, table, served)}')
                 connection.execute(f'CREATE VIEW "{table}" AS {_with_split(view) if table == "samples" else view}')
+            connection.commit()
         temp.replace(target)
     finally:
         temp.unlink(missing_ok=True)

@@ -98,7 +98,7 @@ class Run:
 
 def start_run(root: Path, recipe: str, recipe_hash: str) -> Run:
     """Begin a run of a recipe under a fresh id that sorts by its start."""
-    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
     run = Run(root, run_id, recipe, recipe_hash, started=now())
     run._write()
     return run

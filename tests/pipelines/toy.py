@@ -13,7 +13,7 @@ import pyarrow as pa
 from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
-from pipelines.lake import Lake, Manifest
+from pipelines.lake import Lake, Manifest, runs
 from pipelines.stage import Context, Stage, StageCall, WorkerSpec
 from schemas.messages import Message, Text
 from schemas.outcome import Child, Drop, Expansion, Fail, Keep, Outcome
@@ -145,6 +145,17 @@ def call(stage: Stage, *inputs: str, worker: Callable[..., Echo] | None = None, 
 def data(lake: Lake, manifest: Manifest) -> dict[str, str]:
     """Hash of every data file: what must repeat byte for byte."""
     return {part.name: part.hash for part in manifest.parts if part.table not in ("cost", "failures_detail")}
+
+
+def record(lake: Lake, recipe: str, nodes: list[tuple[str, int, str]], status: runs.RunStatus = "complete") -> runs.Run:
+    run = runs.start_run(lake.root, recipe, "hash")
+    for name, number, key in nodes:
+        run.plan(name, round=number, stage=name.split("/")[-1], key=key)
+    for name, _, key in nodes:
+        with run.working(name, key):
+            pass
+    run.finish(status)
+    return run
 
 
 def debris(lake: Lake) -> list[str]:

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.lake import runs
+
+
+def test_a_run_is_readable_at_every_moment(tmp_path: Path) -> None:
+    run = runs.start_run(tmp_path, "my recipe/2", "abc")
+    run.plan("r1/make", round=1, stage="make", key="k1")
+    run.plan("r1/look", round=1, stage="look", key="k2")
+    with run.working("r1/make", "k1"):
+        assert runs.load_run(tmp_path, run.run_id).nodes["r1/make"].status == "running"
+    with pytest.raises(ValueError, match="no"), run.working("r1/look", "k2"):
+        raise ValueError("no")
+    seen = runs.load_run(tmp_path, run.run_id)
+    assert [(node.status, node.error) for node in seen.nodes.values()] == [("ran", None), ("failed", "ValueError: no")]
+    assert runs.newest(tmp_path, "my recipe/2") is None
+    run.finish("complete")
+    newest = runs.newest(tmp_path, "my recipe/2")
+    assert newest is not None
+    assert newest.run_id == run.run_id
+    assert runs.refs(tmp_path) == {"my recipe/2": run.run_id}
+
+
+def test_a_failed_run_does_not_become_the_ref(tmp_path: Path) -> None:
+    good, bad = runs.start_run(tmp_path, "toy", "abc"), runs.start_run(tmp_path, "toy", "abc")
+    good.finish("complete")
+    bad.finish("failed")
+    assert runs.refs(tmp_path) == {"toy": good.run_id}
+    assert {run.run_id for run in runs.list_runs(tmp_path)} == {good.run_id, bad.run_id}
+    assert [run.status for run in runs.list_runs(tmp_path) if run.run_id == bad.run_id] == ["failed"]
