@@ -1,8 +1,9 @@
-"""What tests of jobs share: upstream tables as literal rows, a worker that follows a script, a stage run to its manifest."""
+"""What tests of jobs share: upstream tables as literal rows, workers that follow a script, stages run to manifests."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,14 @@ class Scripted:
         return [self.script(request) for request in requests]
 
 
+SCRIPTS: list[Callable[[Any], Result]] = []
+"""A worker is named by what can be pickled: the place of its script here."""
+
+
+def scripted(place: int, _load: object) -> Scripted:
+    return Scripted(SCRIPTS[place])
+
+
 def run(
     lake: Lake,
     stage: Stage,
@@ -68,7 +77,9 @@ def run(
     **options: Any,
 ) -> Manifest:
     """The stage's manifest; the law holds, and a second call runs nothing."""
-    worker = WorkerSpec(IDENTITY, lambda load: Scripted(script)) if script else None
+    if script:
+        SCRIPTS.append(script)
+    worker = WorkerSpec(IDENTITY, partial(scripted, len(SCRIPTS) - 1)) if script else None
     call = StageCall(stage, parameters, inputs, worker, max_failed=max_failed, **options)
     manifest = run_stage(lake, call)
     check_law(stage.name, manifest.counts)

@@ -1,0 +1,144 @@
+"""Curate: the recipe's SELECT decides, and nothing it writes can break the rules."""
+
+import random
+
+import pytest
+from hypothesis import given as drawn
+from hypothesis import strategies as st
+
+from pipelines.curate import DEFAULT_SQL, STAGE, Candidate, Parameters, SelectionError, control, split_apart
+from pipelines.lake import Lake
+from tests.pipelines.jobs import given, reasons, rows, run, sample
+
+
+@pytest.fixture
+def lake(tmp_path) -> Lake:
+    return Lake(tmp_path / "lake")
+
+
+def pool(lake: Lake, count: int = 3, verified: int = 3, shared: bool = False) -> tuple[list[str], str]:
+    """So many samples; the first `verified` have a checked trace. Returns ids by number and the upstream key."""
+    samples = [sample(f"{number:032x}", f"Question {number}?") for number in range(count)]
+    ids = [row["sample_id"] for row in samples]
+    traces = [{"trace_id": f"t{i}", "sample_id": ids[i], "origin": "oracle"} for i in range(verified)]
+    tables = {
+        "samples": samples,
+        "clusters": [{"sample_id": name, "cluster_id": "c" if shared else f"c{i}"} for i, name in enumerate(ids)],
+        "traces": [*traces, {"trace_id": "unchecked", "sample_id": ids[-1], "origin": "policy"}],
+        "checks": traces,
+        "difficulty": [
+            {"sample_id": name, "pass_rate": i / count, "zero_variance": 0.5 if i % 3 == 2 else 0.9}
+            for i, name in enumerate(ids)
+        ],
+        "influence": [
+            {"sample_id": name, "target": target, "score": score}
+            for i, name in enumerate(ids)
+            for target, score in (("a", i / 10), ("b", -1.0))
+        ],
+    }
+    return ids, given(lake, **tables)
+
+
+def chosen(lake: Lake, done, arm: str = "curated") -> list[tuple[str, str, int, str | None]]:
+    found = [row for row in rows(lake, done, "curated") if row["arm"] == arm]
+    return sorted((row["split"], row["position"], row["sample_id"], row["trace_id"]) for row in found)
+
+
+def test_three_samples(lake):
+    ids, key = pool(lake, 3, verified=2)
+    sql = "SELECT sample_id, CASE WHEN trace_id IS NULL THEN 'rl' ELSE 'sft' END AS split FROM pool ORDER BY influence DESC"
+    done = run(lake, STAGE, Parameters(sql=sql), key)
+    assert chosen(lake, done) == [("rl", 0, ids[2], None), ("sft", 0, ids[1], "t1"), ("sft", 1, ids[0], "t0")]
+    assert done.counts.kept == 3 and len({row["selection"] for row in rows(lake, done, "curated")}) == 2
+
+
+def test_what_is_not_chosen_is_counted(lake):
+    ids, key = pool(lake)
+    done = run(lake, STAGE, Parameters(sql=f"SELECT '{ids[1]}' AS sample_id, 'rl' AS split", control=False), key)
+    assert reasons(lake, done) == {ids[0]: "not_selected", ids[2]: "not_selected"}
+    assert chosen(lake, done) == [("rl", 0, ids[1], None)]
+
+
+def test_rules_hold_against_the_query(lake):
+    ids, key = pool(lake, 3, verified=1)
+    done = run(lake, STAGE, Parameters(sql="SELECT sample_id, 'sft' AS split FROM pool", control=False), key)
+    assert reasons(lake, done) == {ids[1]: "no_verified_trace", ids[2]: "no_verified_trace"}
+    ids, key = pool(lake, 3, verified=3, shared=True)
+    sql = f"SELECT sample_id, CASE WHEN sample_id = '{ids[1]}' THEN 'rl' ELSE 'sft' END AS split FROM pool ORDER BY influence"
+    done = run(lake, STAGE, Parameters(sql=sql, control=False), key)
+    assert reasons(lake, done) == {ids[1]: "other_split"}
+
+
+def test_the_control_has_the_same_sizes_from_the_same_pool(lake):
+    ids, key = pool(lake, 30, verified=20)
+    sql = (
+        "SELECT sample_id, CASE WHEN pass_rate < 0.3 THEN 'sft' ELSE 'rl' END AS split FROM pool WHERE pass_rate < 0.5"
+    )
+    done = run(lake, STAGE, Parameters(sql=sql, seed=3), key)
+    sizes = [[split for split, *_ in chosen(lake, done, arm)] for arm in ("curated", "random")]
+    assert sizes[0] == sizes[1] and len(sizes[0]) == 15
+    assert {name for _, _, name, _ in chosen(lake, done, "random")} <= set(ids)
+    assert chosen(lake, done, "random") != chosen(lake, done)
+    again = run(lake, STAGE, Parameters(sql=sql, seed=4), key)
+    assert chosen(lake, again, "random") != chosen(lake, done, "random")
+    assert chosen(lake, again) == chosen(lake, done)
+
+
+def test_the_default_uses_both_splits(lake):
+    _, key = pool(lake, 9, verified=9)
+    found = chosen(lake, run(lake, STAGE, Parameters(), key))
+    assert [split for split, *_ in found] == ["rl"] * 3 + ["sft"] * 6
+    assert "zero_variance" in DEFAULT_SQL
+
+
+WRONG = {
+    "SELECT sample_idd, 'rl' AS split FROM pool": "sample_idd",
+    "SELECT * FROM nowhere": "nowhere",
+    "SELECT sample_id FROM pool": "must return a column 'split'",
+    "SELECT sample_id, 'test' AS split FROM pool": "neither 'sft' nor 'rl'",
+    "SELECT 'x' AS sample_id, 'rl' AS split": "not in the pool",
+    "SELECT sample_id, 'rl' AS split FROM pool UNION ALL SELECT sample_id, 'rl' FROM pool": "more than once",
+    "SELECT content FROM read_text('/etc/hostname')": "",
+    "SELEC": "",
+}
+
+
+@pytest.mark.parametrize("sql", WRONG)
+def test_a_query_that_cannot_be_used_is_refused_in_one_line(lake, sql):
+    _, key = pool(lake)
+    with pytest.raises(SelectionError) as caught:
+        run(lake, STAGE, Parameters(sql=sql), key)
+    assert WRONG[sql] in str(caught.value) and "\n" not in str(caught.value)
+    assert str(caught.value).startswith("curate.sql")
+
+
+many = st.lists(
+    st.builds(
+        lambda number, cluster, pair, trace: Candidate(f"{number:03d}", cluster, pair, trace),
+        st.integers(0, 999),
+        st.sampled_from("abcdefgh"),
+        st.none() | st.sampled_from("pq"),
+        st.none() | st.just("t"),
+    ),
+    max_size=30,
+    unique_by=lambda each: each.sample_id,
+)
+
+
+def lawful(found: list[Candidate], splits: dict[str, str]) -> None:
+    for group in {group for each in found for group in each.groups}:
+        assert len({splits[each.sample_id] for each in found if group in each.groups and each.sample_id in splits}) <= 1
+    assert all(each.trace_id for each in found if splits.get(each.sample_id) == "sft")
+
+
+@drawn(many, st.integers(0, 99))
+def test_no_cluster_and_no_pair_is_in_two_splits(found, seed):
+    draw = random.Random(seed)
+    kept, dropped = split_apart([(each, draw.choice(("sft", "rl"))) for each in found])
+    lawful(found, kept)
+    assert kept.keys() | dropped.keys() == {each.sample_id for each in found} and not kept.keys() & dropped.keys()
+    sizes = {split: list(kept.values()).count(split) for split in ("sft", "rl")}
+    drawn_at_random = control(found, sizes, seed)
+    lawful(found, drawn_at_random)
+    assert all(list(drawn_at_random.values()).count(split) <= sizes[split] for split in sizes)
+    assert control(list(reversed(found)), sizes, seed) == drawn_at_random
