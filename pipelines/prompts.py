@@ -132,7 +132,7 @@ def parse_assistant(text: str) -> list[dict[str, Any]]:
         *_, answer = _ANSWER.finditer(text)
         return [*_thought(text[: answer.start()]), step("answer", untagged(answer.group(1)))]
     if OPEN in text:  # the end was cut off, by a length limit or by a server that swallows its stop string
-        before, body = text.split(OPEN, 1)
+        before, body = text.rsplit(OPEN, 1)
         return [*_thought(before), _action(body)]
     return _thought(text)
 
@@ -185,7 +185,10 @@ def _thought(text: str) -> list[dict[str, Any]]:
 def _action(body: str) -> dict[str, Any]:
     call = read(body.strip())
     if isinstance(call, CallError):
-        return step("action", untagged(body))
+        body = untagged(body)
+        call = read(body)
+        if isinstance(call, CallError):
+            return step("action", body)
     with suppress(CallError):  # a wrong call is kept as written, and its observation says what is wrong
         call = normal(call)
     return step("action", tool=call.tool, arguments=call.arguments)

@@ -84,7 +84,8 @@ def equal_numbers(found: Number, gold: float, rules: Rules) -> bool:
     """Whether a reading lies within the tolerance, and its unit does not contradict the declared one."""
     if rules.unit and found.unit and _singular(found.unit) != _singular(rules.unit.lower()):
         return False
-    allowed = max(rules.tolerance * abs(gold), rules.absolute, 1e-9 * abs(gold))
+    noise = 0 if isinstance(gold, int) else 1e-12 * abs(gold)
+    allowed = max(rules.tolerance * abs(gold), rules.absolute, noise)
     return any(abs(value - gold) <= allowed for value in found.values)
 
 

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipelines import prompts
@@ -120,6 +120,9 @@ pieces = st.sampled_from(
 
 
 @given(st.lists(pieces | st.text(max_size=4), max_size=12).map("".join))
+@example('<tool_call><tool_call>{"name": "crop"}')
+@example('<tool_call><answer>{"name": "crop"}</answer></tool_call>')
+@example("<ans<answer>wer>5</answer>")
 def test_what_was_read_is_read_again_from_its_own_text(text):
     steps = parse_assistant(text)
     assert parse_assistant(assistant_text(steps)) == steps

@@ -2,7 +2,7 @@ import json
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipelines.verifiers import extract, verify, verify_answer, verify_row, written
@@ -66,6 +66,7 @@ def corrupted(kind: str, value):
 
 
 @given(typed)
+@example(("integer", 1_000_000_000))
 def test_a_corrupted_gold_does_not_verify(case):
     kind, value = case
     verdict = judged(f"<answer>{written(corrupted(kind, value))}</answer>", value, kind)
