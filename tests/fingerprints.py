@@ -17,31 +17,41 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = ROOT / "tests" / "stage_fingerprints.json"
 
+ATTEMPTS = ("pipelines/attempts.py", "pipelines/toolloop.py", "pipelines/prompts.py", "pipelines/verifiers")
+DRAWING = ("pipelines/tasks/draw.py", "pipelines/captions/words.py")
 CODE: dict[str, tuple[str, ...]] = {
     "ingest": ("pipelines/ingest.py", "pipelines/sources.py"),
-    "banks": ("pipelines/banks.py",),
-    "synthesize": ("pipelines/synthesize.py",),
-    "explore": ("pipelines/explore.py",),
-    "verify": ("pipelines/verify.py",),
-    "vicrit": ("pipelines/vicrit.py",),
+    "banks": ("pipelines/banks.py", "pipelines/near.py", "pipelines/tasks/rows.py", "pipelines/captions/injection.py"),
+    "synthesize": ("pipelines/synthesize.py", "pipelines/tasks/rows.py"),
+    "explore": ("pipelines/explore.py", *ATTEMPTS),
+    "verify": ("pipelines/verify.py", "pipelines/tools", "pipelines/verifiers"),
+    "vicrit": ("pipelines/vicrit.py", "pipelines/captions/injection.py", "pipelines/captions/truth.py"),
     "deduplicate": ("pipelines/deduplicate.py", "pipelines/near.py"),
-    "difficulty": ("pipelines/difficulty.py",),
-    "influence": ("pipelines/influence.py",),
+    "difficulty": ("pipelines/difficulty.py", "pipelines/mcts.py", *ATTEMPTS),
+    "influence": ("pipelines/influence.py", "pipelines/prompts.py"),
     "curate": ("pipelines/curate.py",),
-    "task counting": ("pipelines/tasks/scenes.py",),
-    "task search": ("pipelines/tasks/search.py",),
-    "task charts": ("pipelines/tasks/charts.py",),
-    "task geometry": ("pipelines/tasks/geometry.py",),
-    "sft": ("trainers/sft.py",),
-    "grpo": ("trainers/grpo.py",),
-    "evaluate": ("trainers/evaluate.py",),
+    "task counting": ("pipelines/tasks/scenes.py", "pipelines/captions/scenes.py", *DRAWING),
+    "task search": ("pipelines/tasks/search.py", "pipelines/captions/search.py", *DRAWING),
+    "task charts": ("pipelines/tasks/charts.py", "pipelines/tasks/tables.py", "pipelines/captions/charts.py", *DRAWING),
+    "task geometry": ("pipelines/tasks/geometry.py", "pipelines/tasks/draw.py"),
+    "sft": ("trainers/sft.py", "trainers/dataset.py", "pipelines/prompts.py"),
+    "grpo": (
+        "trainers/grpo.py",
+        "trainers/grpo_trainer.py",
+        "trainers/rewards.py",
+        "trainers/environment.py",
+        "trainers/dataset.py",
+        "pipelines/prompts.py",
+    ),
+    "evaluate": ("trainers/evaluate.py", *ATTEMPTS),
 }
-"""What has a VERSION: the file that holds it first, then the files that belong to it alone."""
+"""What has a VERSION: the file that holds it first, then files and folders whose change changes its results too."""
 
 
 def digest(files: tuple[str, ...]) -> str:
     """Hash of the meaning of the files: comments, docstrings and layout do not count, on any supported Python."""
-    trees = [_plain(ast.parse((ROOT / name).read_text(encoding="utf-8"))) for name in files]
+    paths = [path for name in files for path in (sorted((ROOT / name).glob("*.py")) or [ROOT / name])]
+    trees = [_plain(ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
     return hashlib.blake2b(json.dumps(trees).encode(), digest_size=16).hexdigest()
 
 
