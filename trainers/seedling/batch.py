@@ -1,0 +1,114 @@
+"""From conversations to tensors, quickly.
+
+The training loop sees hundreds of thousands of pictures, so it keeps them as uint8 patches and does the rest of the
+image processor's work on whole batches. Tests compare every step with the processor's own output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torchvision.transforms.v2 import functional as tv
+from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
+
+from trainers.seedling.model import MERGE, PATCH, PICTURE
+
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Patches:
+    """One picture as the processor sees it: uint8 [patches, 3·14·14] in merge order; `grid` is rows, columns."""
+
+    values: np.ndarray[Any, np.dtype[np.uint8]]
+    grid: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A conversation ready to batch. `labels` is −100 wherever no loss is taken."""
+
+    ids: tuple[int, ...]
+    labels: tuple[int, ...]
+    pictures: tuple[Patches, ...]
+
+
+def patchify(picture: Image.Image) -> Patches:
+    """Resize as the image processor does (bicubic, antialiased, about 112²) and cut into patches."""
+    pixels = torch.from_numpy(np.asarray(picture.convert("RGB")).copy()).permute(2, 0, 1)
+    height, width = smart_resize(*pixels.shape[1:], PATCH * MERGE, PICTURE**2, PICTURE**2)
+    if (height, width) != tuple(pixels.shape[1:]):
+        pixels = tv.resize(pixels, [height, width], interpolation=tv.InterpolationMode.BICUBIC, antialias=True)
+    rows, columns = height // PATCH, width // PATCH
+    cut = pixels.reshape(3, rows // MERGE, MERGE, PATCH, columns // MERGE, MERGE, PATCH).permute(1, 4, 2, 5, 0, 3, 6)
+    return Patches(cut.reshape(rows * columns, -1).numpy(), (rows, columns))
+
+
+def pixel_values(pictures: Sequence[Patches]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The processor's `pixel_values` (float32 [patches, 1176], its two frames alike) and `image_grid_thw`."""
+    values = torch.from_numpy(np.concatenate([picture.values for picture in pictures])).float().div_(127.5).sub_(1.0)
+    twice = values.view(-1, 3, 1, PATCH * PATCH).expand(-1, 3, 2, PATCH * PATCH).reshape(len(values), -1)
+    return twice, torch.tensor([[1, *picture.grid] for picture in pictures])
+
+
+def encode(tokenizer: Any, messages: Sequence[dict[str, Any]], pictures: Sequence[Image.Image]) -> Example:
+    """Tokens of the rendered conversation; labels on what the assistant says, its end of turn included."""
+    seen = tuple(patchify(picture) for picture in pictures)
+    text = tokenizer.apply_chat_template(list(messages), tokenize=False)
+    pad, start, end = tokenizer.convert_tokens_to_ids(["<|image_pad|>", "<|im_start|>", "<|im_end|>"])
+    speaker = tokenizer("assistant\n", add_special_tokens=False).input_ids
+    ids: list[int] = []
+    labels: list[int] = []
+    waiting = list(seen)
+    speaking = False
+    for token in tokenizer(text, add_special_tokens=False).input_ids:
+        if token == pad:
+            rows, columns = waiting.pop(0).grid
+            ids += [pad] * (rows * columns // MERGE**2)
+            labels += [IGNORED] * (rows * columns // MERGE**2)
+            continue
+        ids.append(token)
+        labels.append(token if speaking else IGNORED)
+        if token == end:
+            speaking = False
+        elif ids[-1 - len(speaker) :] == [start, *speaker]:
+            speaking = True
+    if waiting:
+        raise ValueError(f"the conversation shows {len(seen) - len(waiting)} pictures, {len(seen)} were given")
+    return Example(tuple(ids), tuple(labels), seen)
+
+
+def collate(examples: Sequence[Example], pad_id: int, image_id: int) -> dict[str, torch.Tensor]:
+    """One right-padded batch: input_ids, attention_mask, labels, mm_token_type_ids, pixel_values, image_grid_thw."""
+    longest = max(len(example.ids) for example in examples)
+    ids = torch.full((len(examples), longest), pad_id)
+    labels = torch.full((len(examples), longest), IGNORED)
+    mask = torch.zeros((len(examples), longest), dtype=torch.long)
+    for row, example in enumerate(examples):
+        length = len(example.ids)
+        ids[row, :length] = torch.tensor(example.ids)
+        labels[row, :length] = torch.tensor(example.labels)
+        mask[row, :length] = 1
+    values, grid = pixel_values([picture for example in examples for picture in example.pictures])
+    return {
+        "input_ids": ids,
+        "attention_mask": mask,
+        "labels": labels,
+        "mm_token_type_ids": (ids == image_id).long(),
+        "pixel_values": values,
+        "image_grid_thw": grid,
+    }
+
+
+def summed_loss(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Cross-entropy summed over the labelled tokens; the output layer is computed for those alone."""
+    inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
+    hidden = model.model(**inputs, use_cache=False).last_hidden_state[:, :-1]
+    target = batch["labels"][:, 1:]
+    told = target != IGNORED
+    return torch.nn.functional.cross_entropy(model.lm_head(hidden[told]).float(), target[told], reduction="sum")

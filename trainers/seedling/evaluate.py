@@ -1,0 +1,155 @@
+"""How well a seedling does: accuracy for each task and dial, with the tools really carried out.
+
+    python -m trainers.seedling.evaluate [DIR] [--count 200]
+
+Decoding is greedy and batched. The seeds are no training seeds, and no bank uses them either.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import torch
+from PIL import Image
+from transformers.utils import logging
+
+from pipelines.prompts import conversation, parse_assistant
+from pipelines.tasks import FAMILIES, Made
+from pipelines.tools import CallError
+from pipelines.tools.replay import observation, outcome
+from pipelines.verifiers import verify
+from trainers.seedling import WEIGHTS, corpus, model
+
+SEEDS = 900_000_000
+TURNS = 4
+TOKENS = 192
+BATCH = 64
+
+
+@dataclass
+class Attempt:
+    """One question on its way through the tool loop."""
+
+    made: Made
+    pictures: list[Image.Image]
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    said: str = ""
+    calls: int = 0
+    valid: int = 0
+    done: bool = False
+
+    def hear(self, text: str) -> None:
+        """Take the model's turn: carry out its call, or end."""
+        self.said = text
+        turn = parse_assistant(text)
+        self.done = not turn or turn[-1]["kind"] != "action"
+        if self.done:
+            return
+        self.steps += turn
+        seen = outcome(self.pictures, turn[-1])
+        self.calls += 1
+        if isinstance(seen, CallError):
+            self.steps.append(observation(text=str(seen)))
+            return
+        self.valid += 1
+        self.steps.append(observation(image_id=str(len(self.pictures))))
+        self.pictures.append(seen)
+
+
+def answer(network: Any, processor: Any, attempts: list[Attempt], device: str = "cpu") -> None:
+    """Run every attempt to its end, in batches; results are left in the attempts."""
+    for _turn in range(TURNS):
+        waiting = [attempt for attempt in attempts if not attempt.done]
+        for at in range(0, len(waiting), BATCH):
+            wave = waiting[at : at + BATCH]
+            texts = [
+                processor.apply_chat_template(
+                    corpus.chat(conversation(corpus.question(attempt.made), attempt.steps)), add_generation_prompt=True
+                )
+                for attempt in wave
+            ]
+            pictures = [attempt.pictures for attempt in wave]
+            inputs = processor(text=texts, images=pictures, padding=True, return_tensors="pt").to(device)
+            with torch.inference_mode():
+                tokens = network.generate(**inputs, max_new_tokens=TOKENS, do_sample=False)
+            for attempt, row in zip(wave, tokens[:, inputs["input_ids"].shape[1] :], strict=True):
+                attempt.hear(processor.tokenizer.decode(row, skip_special_tokens=True))
+
+
+def table(folder: Path, count: int, device: str = "cpu") -> list[dict[str, Any]]:
+    """One row for each task and dial: n, accuracy with a 95 % Wilson interval, share of tool calls that were valid."""
+    network, processor = model.load(folder, device)
+    model.quicken(network)
+    rows = []
+    for name, family in FAMILIES.items():
+        for dial in range(len(family.DIALS)):
+            made = [family.make(SEEDS + seed, dial) for seed in range(count)]
+            attempts = [Attempt(item, list(item.images)) for item in made]
+            answer(network, processor, attempts, device)
+            right = sum(correct(attempt) for attempt in attempts)
+            low, high = wilson(right, count)
+            calls = sum(attempt.calls for attempt in attempts)
+            rows.append(
+                {
+                    "task": name,
+                    "dial": dial,
+                    "n": count,
+                    "accuracy": round(right / count, 4),
+                    "low": round(low, 4),
+                    "high": round(high, 4),
+                    "calls": calls,
+                    "valid_calls": round(sum(attempt.valid for attempt in attempts) / calls, 4) if calls else None,
+                }
+            )
+    return rows
+
+
+def correct(attempt: Attempt) -> bool:
+    """Whether the last turn's answer is right; an answer that cannot be judged is not."""
+    made = attempt.made
+    params = {key: value for key, value in made.verifier.items() if key != "name"}
+    return bool(verify(attempt.said, made.answer, made.answer_type, params, made.options).correct)
+
+
+def wilson(right: int, count: int, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's interval for a share."""
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    share, weight = right / count, 1 + z * z / count
+    middle = (share + z * z / (2 * count)) / weight
+    half = z * (share * (1 - share) / count + z * z / (4 * count * count)) ** 0.5 / weight
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def show(rows: list[dict[str, Any]]) -> str:
+    """The table in Markdown."""
+    lines = ["| task | dial | n | accuracy | 95 % interval | valid calls |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        interval = f"{row['low']:.2f}–{row['high']:.2f}"
+        calls = "–" if row["valid_calls"] is None else f"{row['valid_calls']:.2f} of {row['calls']}"
+        lines.append(f"| {row['task']} | {row['dial']} | {row['n']} | {row['accuracy']:.2f} | {interval} | {calls} |")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m trainers.seedling.evaluate", description="Accuracy for each task and dial."
+    )
+    parser.add_argument("folder", type=Path, nargs="?", default=WEIGHTS)
+    parser.add_argument("--count", type=int, default=200, help="questions for each task and dial")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", type=Path, help="also write the rows here, as JSON")
+    given = parser.parse_args(arguments)
+    logging.disable_progress_bar()
+    rows = table(given.folder, given.count, given.device)
+    if given.out:
+        given.out.write_text(json.dumps(rows, indent=1) + "\n")
+    print(show(rows))
+
+
+if __name__ == "__main__":
+    main()
