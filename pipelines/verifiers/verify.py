@@ -16,6 +16,9 @@ from pipelines.verifiers.typed import compare, written
 from pipelines.verifiers.words import unwrapped
 from schemas.ids import Json
 
+_OPERATION = re.compile(r"[\\^=√π+*/!]|\d\s*-")
+"""What an unreadable number must hold to be worth computing."""
+
 _FORMULA = re.compile(r"[\\^=√π]|[a-z]\s*[-+*/]|[-+*/]\s*[a-z]", re.IGNORECASE)
 """What makes a text a formula. A plain ``2-1`` may be a result, and ``1/2`` a date: those are compared as text."""
 
@@ -71,7 +74,7 @@ def verify_answer(
         correct, share = tally(votes or ())
         return Verdict(correct, share, "judge", compared.parsed)
     unread = compared.parsed is None
-    numeric = unread and answer_type in ("integer", "number")
+    numeric = unread and answer_type in ("integer", "number") and _OPERATION.search(text)
     if checked.symbolic and (numeric or (answer_type == "text" and _FORMULA.search(written(gold)))):
         decided = _symbolic(text, written(gold))
         if decided is not None:

@@ -1,11 +1,12 @@
 import json
+import os
 import threading
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipelines.verifiers import extract, verify, verify_answer, verify_row, written
+from pipelines.verifiers import extract, symbolic, verify, verify_answer, verify_row, written
 from pipelines.verifiers.judge import read_vote, tally
 from schemas.answers import ANSWER_TYPES, canonical_answer
 
@@ -285,7 +286,7 @@ def test_mathematics_is_compared_as_such(said, value, kind, right):
     assert (verdict.correct, verdict.tier) == (right, "symbolic")
 
 
-@pytest.mark.parametrize("said", ["5 or 6 = 11", "the answer is 5 + 0 = 5 of course", "2, 3 and 5"])
+@pytest.mark.parametrize("said", ["5 or 6 = 11", "the answer is 5 + 0 = 5 of course", "2, 3 and 5", "2 3", "5 5 5"])
 def test_prose_is_no_mathematics(said):
     assert judged(f"<answer>{said}</answer>", 5, "integer").tier == "parse"
 
@@ -294,6 +295,19 @@ def test_prose_is_no_mathematics(said):
 def test_endless_mathematics_is_ended_and_the_next_question_answered():
     assert judged("\\boxed{1000000000!}", 5, "integer").correct is False
     assert judged("\\boxed{\\frac{15}{3}}", 5, "integer").correct is True
+
+
+@pytest.mark.slow
+def test_mathematics_survives_a_killed_helper_and_a_fork():
+    assert symbolic.same("7", "\\frac{14}{2}") is True
+    for helper in symbolic._pool.idle:
+        helper.process.kill()
+    assert symbolic.same("8", "\\frac{16}{2}") is True
+    child = os.fork()
+    if child == 0:  # with helpers of its own, although it inherits the pipes of ours
+        os._exit(10 + int(symbolic.same("9", "\\frac{18}{2}") is True))
+    assert symbolic.same("10", "\\frac{20}{2}") is True
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 11
 
 
 def test_mathematics_works_in_threads():
