@@ -69,7 +69,7 @@ def test_the_verified_trace_is_what_is_differentiated(lake):
         "sample_id": row["sample_id"],
         "origin": "oracle",
         "steps": steps,
-        "answer": json.dumps("red"),
+        "answer": '"red"',
     }
     found, _ = influenced(lake, "along", targets={"one": ("along",)}, traces=[trace])
     assert found["along", "one"]["loss"] == len("It is red.\n<answer>red</answer>")
