@@ -38,7 +38,7 @@ $(STAMP): pyproject.toml requirements/core.txt requirements/dev.txt requirements
 	@test -x $(BIN)/uv || { \
 		{ $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; } && \
 		$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION); }
-	UV_HTTP_TIMEOUT=300 $(BIN)/uv pip install --python $(BIN)/python \
+	UV_HTTP_TIMEOUT=300 $(BIN)/uv pip install --compile-bytecode --python $(BIN)/python \
 		-r requirements/core.txt -r requirements/dev.txt -c requirements/constraints.txt
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
 	@$(BIN)/python -c 'import torchvision' || { echo 'torchvision does not import: remove .venv and try again' >&2; exit 1; }

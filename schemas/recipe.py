@@ -24,9 +24,13 @@ class RecipeError(ValueError):
 
 
 class WorkerRecipe(Strict):
-    """Which model answers, chosen by URL; `api_key_env` names the environment variable that holds a key."""
+    """Which model answers, chosen by URL; `api_key_env` names the environment variable that holds a key.
+
+    `weights` is where training starts (`local:FOLDER`) when the URL itself is not `local:`.
+    """
 
     url: str
+    weights: str | None = None
     model: str | None = None
     revision: str | None = None
     api_key_env: str | None = None
@@ -83,6 +87,7 @@ class Recipe(Strict):
     seed: int = Field(default=0, ge=0)
     rounds: int = Field(default=1, ge=1)
     accumulate: bool = False
+    sft_from: Literal["base", "previous"] = "base"
     policy: WorkerRecipe
     embedder: WorkerRecipe
     sources: tuple[SourceRecipe, ...] = ()

@@ -1,0 +1,66 @@
+"""The command line: `evolens COMMAND`. Each command lives in the `command_*` file of its kind.
+
+Errors that a user can mend end with one line and exit code 1; `--debug` (or EVOLENS_DEBUG=1) shows the traceback.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from flows.quiet import hush
+
+hush()  # before anything imports Prefect or transformers
+
+import typer  # noqa: E402
+
+from flows import command_data, command_lake, command_run, command_serve, console  # noqa: E402
+
+app = typer.Typer(
+    name="evolens",
+    help="The data factory for visual reasoning: synthesize, prove, measure, curate, train, and go round again.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (command_run, command_data, command_lake, command_serve):
+    module.register(app)
+
+
+def check_packages() -> None:
+    """Exit when a folder of the user stands in place of one of our packages."""
+    house = Path(__file__).resolve().parent.parent
+    for name in ("schemas", "pipelines", "trainers", "flows"):
+        found = importlib.import_module(name).__file__
+        if found is None or Path(found).resolve().parent.parent != house:
+            console.fail(
+                f"the package {name!r} was found at {found}, which is not Evolens ({house}); "
+                "rename that folder, or run from another one"
+            )
+            raise SystemExit(2)
+
+
+def main() -> None:
+    """Entry point of the `evolens` command."""
+    check_packages()
+    if "--debug" in sys.argv:
+        sys.argv.remove("--debug")
+        os.environ["EVOLENS_DEBUG"] = "1"
+    try:
+        app()
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BrokenPipeError:
+        raise SystemExit(0) from None
+    except Exception as error:
+        if os.environ.get("EVOLENS_DEBUG"):
+            raise
+        console.fail(str(error) or type(error).__name__)
+        raise SystemExit(1) from error
+
+
+if __name__ == "__main__":
+    main()

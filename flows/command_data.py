@@ -1,0 +1,121 @@
+"""Commands that look at data: query, show, rejects."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows import console
+from flows.command_run import LAKE, AsJson, LakeFolder, print_json
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.command()(query)
+    app.command()(show)
+    app.command()(rejects)
+
+
+def query(
+    sql: Annotated[str, typer.Argument(help="One DuckDB statement over the catalog's views.")],
+    lake: LakeFolder = LAKE,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """Ask the catalog in SQL.
+
+    Example: `evolens query "SELECT task, count(*) FROM samples GROUP BY task"`
+    """
+    with _catalog(lake) as connection:
+        rows, names = _rows(connection, sql)
+    if as_json:
+        print_json(rows)
+    elif as_csv:
+        writer = csv.DictWriter(sys.stdout, names)
+        writer.writeheader()
+        writer.writerows(rows)
+    else:
+        console.table(f"{len(rows)} rows", rows, names)
+
+
+def show(
+    sample_id: Annotated[str, typer.Argument(help="A sample id, or its first characters.")],
+    lake: LakeFolder = LAKE,
+    pictures: Annotated[Path | None, typer.Option(help="Write the pictures and tool results here as PNG.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show all that is known of one sample: question, traces, difficulty, influence, rewards.
+
+    Example: `evolens show 3f2a --pictures pictures`
+    """
+    from flows.sample_view import SampleView
+
+    with _catalog(lake) as connection:
+        view = SampleView.find(connection, sample_id)
+    if as_json:
+        print_json(view.tables)
+    else:
+        view.print()
+    if pictures is not None:
+        for path in view.write_pictures(lake, pictures):
+            console.out.print(f"wrote {path}")
+
+
+def rejects(
+    lake: LakeFolder = LAKE,
+    stage: Annotated[str | None, typer.Option(help="Only this stage.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Only this rule; shows rows.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many rows to show.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Say which rows were dropped or failed, by stage and rule, and show them.
+
+    Example: `evolens rejects --stage verify --rule wrong_answer`
+    """
+    wanted = [("stage", stage), ("reason", rule)]
+    given = [(name, value) for name, value in wanted if value is not None]
+    where = " AND ".join(f"{name} = ?" for name, _ in given) or "true"
+    everything = (
+        "(SELECT run_id, round, stage, row_id, reason, value, threshold, payload FROM rejects UNION ALL "
+        "SELECT run_id, round, stage, row_id, 'failed: ' || kind, NULL, NULL, message FROM failures)"
+    )
+    if rule is None:
+        sql = f"SELECT stage, reason, count(*) AS rows FROM {everything} WHERE {where} GROUP BY ALL ORDER BY ALL"
+    else:
+        sql = f"SELECT * FROM {everything} WHERE {where} ORDER BY stage, row_id LIMIT {limit:d}"
+    with _catalog(lake) as connection:
+        rows, names = _rows(connection, sql, [value for _, value in given])
+    if as_json:
+        print_json(rows)
+    else:
+        console.table("Dropped and failed rows", rows, names)
+
+
+def _catalog(lake: Path) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    path = lake / "catalog.duckdb"
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no catalog; make one with `evolens catalog --lake {lake}`")
+    return duckdb.connect(str(path), read_only=True)
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, sql: str, values: list[Any] | None = None
+) -> tuple[list[dict[str, Any]], list[str]]:
+    result = connection.execute(sql, values or [])
+    names = [column[0] for column in result.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()], names
+
+
+def as_text(value: Any) -> str:
+    """A value of the catalog as one line of text."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,65 @@
+"""Commands that keep a lake: catalog, gc, doctor."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows import console
+from flows.command_run import LAKE, AsJson, LakeFolder, print_json
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.command()(catalog)
+    app.command()(gc)
+    app.command()(doctor)
+
+
+def catalog(lake: LakeFolder = LAKE) -> None:
+    """Rebuild catalog.duckdb from the lake's manifests; open shells keep the old one.
+
+    Example: `evolens catalog --lake lake && duckdb lake/catalog.duckdb`
+    """
+    from pipelines.lake import Lake
+    from pipelines.lake.catalog import build_catalog
+
+    console.out.print(f"wrote {build_catalog(Lake(lake))}")
+
+
+def gc(
+    lake: LakeFolder = LAKE,
+    keep_runs: Annotated[int, typer.Option(min=1, help="Complete runs to keep, per recipe.")] = 3,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove what no kept run, ref or lease reaches.
+
+    Example: `evolens gc --keep-runs 2 --dry-run`
+    """
+    from pipelines.lake import Lake
+    from pipelines.lake.gc import collect
+
+    removed = collect(Lake(lake), keep_runs, dry_run=dry_run)
+    if as_json:
+        print_json([{"file": name, "bytes": size} for name, size in removed])
+        return
+    size = sum(size for _, size in removed)
+    console.out.print(f"{'would remove' if dry_run else 'removed'} {len(removed)} files, {size / 1e6:.1f} MB")
+
+
+def doctor(lake: LakeFolder = LAKE, as_json: AsJson = False) -> None:
+    """Check the installation, the embedded model and the lake; exits 1 when something is broken.
+
+    Example: `evolens doctor --lake lake`
+    """
+    from flows.doctor import examine
+
+    found = examine(lake)
+    if as_json:
+        print_json([finding.__dict__ for finding in found])
+    else:
+        console.table("Doctor", [{"check": f.check, "state": f.state, "says": f.says} for f in found])
+    if any(finding.state == "broken" for finding in found):
+        raise typer.Exit(1)

@@ -1,0 +1,204 @@
+"""Commands that make data and models: run, plan, stage, ingest, train, eval, replay, card."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows import console, recipes
+
+if TYPE_CHECKING:
+    from flows.plan import Plan, Step
+    from schemas.recipe import Recipe
+
+RecipeName = Annotated[str, typer.Argument(help="A recipe file, or the name of one that ships with Evolens.")]
+LakeFolder = Annotated[Path, typer.Option("--lake", help="The lake's folder.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="Override a field: stages.difficulty.rollouts=16. Repeatable.")
+]
+Rounds = Annotated[int | None, typer.Option(min=1, help="Rounds of the flywheel; the recipe says how many by default.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Limit = Annotated[int | None, typer.Option(help="Read only so many records.")]
+
+LAKE = Path("lake")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.command()(run)
+    app.command()(plan)
+    app.command()(stage)
+    app.command()(ingest)
+    app.command()(train)
+    app.command(name="eval")(evaluate)
+    app.command()(replay)
+    app.command()(card)
+
+
+def run(
+    recipe: RecipeName = recipes.DEFAULT,
+    lake: LakeFolder = LAKE,
+    rounds: Rounds = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a recipe to its end; what is already made is not made again.
+
+    Example: `evolens run quickstart --lake lake --rounds 1`
+    """
+    from flows.running import run_recipe, summary
+
+    opened = recipes.open_recipe(recipe, settings or (), rounds)
+    result = run_recipe(recipe, lake, rounds, recipes.overrides_of(settings or ()))
+    summary(opened, lake, result, as_json=as_json)
+
+
+def plan(
+    recipe: RecipeName = recipes.DEFAULT,
+    lake: LakeFolder = LAKE,
+    rounds: Rounds = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which stages would run, and why, without running any.
+
+    Example: `evolens plan quickstart --set stages.difficulty.rollouts=16`
+    """
+    _, _, said = _planned(recipe, lake, rounds, settings)
+    rows = [{"stage": step.node.name, "state": step.state, "why": step.why, "key": step.node.key} for step in said]
+    if as_json:
+        print_json(rows)
+        return
+    console.table(f"Plan of {recipe}", rows, ["stage", "state", "why"])
+    waiting = sum(step.state == "run" for step in said)
+    console.out.print(f"{waiting} of {len(said)} stages would run." if waiting else "Nothing would run: all is made.")
+
+
+def stage(
+    name: Annotated[str, typer.Argument(help="A stage of the plan: difficulty, r1/difficulty, banks.")],
+    recipe: RecipeName = recipes.DEFAULT,
+    lake: LakeFolder = LAKE,
+    settings: Settings = None,
+) -> None:
+    """Run one stage of a recipe, and whatever it needs first.
+
+    Example: `evolens stage difficulty quickstart`
+    """
+    _run_until([name], recipe, lake, settings)
+
+
+def train(
+    trainer: Annotated[str, typer.Argument(help="sft or grpo.")],
+    recipe: RecipeName = recipes.DEFAULT,
+    lake: LakeFolder = LAKE,
+    settings: Settings = None,
+) -> None:
+    """Train the policy of the recipe's first round by SFT or GRPO.
+
+    Example: `evolens train sft quickstart --set stages.sft.steps=50`
+    """
+    if trainer not in ("sft", "grpo"):
+        raise typer.BadParameter(f"{trainer!r} is neither sft nor grpo")
+    _run_until([trainer], recipe, lake, settings)
+
+
+def evaluate(recipe: RecipeName = recipes.DEFAULT, lake: LakeFolder = LAKE, settings: Settings = None) -> None:
+    """Evaluate base, +SFT, +GRPO and the controls on the evaluation banks.
+
+    Example: `evolens eval quickstart`
+    """
+    from flows.plan import ARMS
+    from flows.running import show_accuracy
+
+    made = _run_until([f"evaluate_{arm}" for arm in ARMS], recipe, lake, settings)
+    show_accuracy(made, 1)
+
+
+def ingest(
+    source: Annotated[Path, typer.Argument(help="A folder with metadata.jsonl, or Parquet files.")],
+    lake: LakeFolder = LAKE,
+    name: Annotated[str | None, typer.Option(help="Name of the source; the folder's name by default.")] = None,
+    license_: Annotated[str, typer.Option("--license", help="Licence of rows that state none.")] = "unknown",
+    limit: Limit = None,
+) -> None:
+    """Bring real data into a lake, by itself.
+
+    Example: `evolens ingest examples/photographs --lake lake`
+    """
+    from flows.running import ingest_source
+
+    ingest_source(source, lake, name, license_, limit)
+
+
+def replay(
+    stage_name: Annotated[str, typer.Argument(metavar="STAGE", help="The stage whose failures are to be tried again.")],
+    recipe: RecipeName = recipes.DEFAULT,
+    lake: LakeFolder = LAKE,
+    settings: Settings = None,
+) -> None:
+    """Try the failed rows of a stage again; its kept rows stay as they are.
+
+    Example: `evolens replay difficulty quickstart`
+    """
+    from flows.running import replay_stage
+
+    made, _, _ = _planned(recipe, lake, None, settings)
+    replay_stage(made, _node(made, stage_name))
+
+
+def card(
+    recipe: RecipeName = recipes.DEFAULT,
+    lake: LakeFolder = LAKE,
+    out: Annotated[Path | None, typer.Option(help="Where to write it; standard output by default.")] = None,
+    settings: Settings = None,
+) -> None:
+    """Write the data card of a recipe's newest run, from what the lake holds.
+
+    Example: `evolens card quickstart --out card.md`
+    """
+    from flows.card import render
+
+    made, _, _ = _planned(recipe, lake, None, settings)
+    text = render(made)
+    if out is None:
+        console.out.print(text, markup=False)
+    else:
+        out.write_text(text, encoding="utf-8")
+        console.out.print(f"wrote {out}")
+
+
+def print_json(value: Any) -> None:
+    """Plain JSON on standard output."""
+    typer.echo(json.dumps(value, indent=1, default=str))
+
+
+def _planned(
+    recipe: str, lake: Path, rounds: int | None, settings: list[str] | None
+) -> tuple[Plan, Recipe, list[Step]]:
+    from flows.plan import make_plan, steps
+    from flows.running import newest_keys
+    from pipelines.lake import Lake
+
+    opened = recipes.open_recipe(recipe, settings or (), rounds)
+    made = make_plan(opened, Lake(lake))
+    return made, opened, steps(made, newest_keys(made))
+
+
+def _run_until(names: list[str], recipe: str, lake: Path, settings: list[str] | None) -> Plan:
+    from flows.engine import run_nodes
+
+    made, _, _ = _planned(recipe, lake, None, settings)
+    run_nodes(made, [_node(made, name) for name in names])
+    return made
+
+
+def _node(made: Plan, name: str) -> str:
+    from schemas.recipe import RecipeError, did_you_mean
+
+    for candidate in (name, f"r1/{name}"):
+        if candidate in made.nodes:
+            return candidate
+    raise RecipeError(f"{name}: the plan has no such stage{did_you_mean(name, list(made.nodes))}")

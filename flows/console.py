@@ -1,0 +1,98 @@
+"""What the terminal shows: tables, progress lines, one clear line per error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+ARM_NAMES = {
+    "base": "base",
+    "sft": "+SFT",
+    "grpo": "+SFT+GRPO",
+    "control_sft": "random +SFT",
+    "control_grpo": "random +SFT+GRPO",
+}
+
+
+def table(title: str, rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
+    """Print rows as a table; numbers stand right."""
+    listed = list(rows)
+    names = list(columns or (listed[0].keys() if listed else ()))
+    view = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
+    for name in names:
+        numbers = all(isinstance(row.get(name), int | float) or row.get(name) is None for row in listed)
+        view.add_column(name, justify="right" if numbers else "left", overflow="fold")
+    for row in listed:
+        view.add_row(*(escape(cell(row.get(name))) for name in names))
+    out.print(view)
+    out.print()
+
+
+def cell(value: Any) -> str:
+    """One value as short text."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    text = str(value)
+    return text if len(text) <= 120 else text[:117] + "…"
+
+
+def accuracy(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
+    """Accuracy per bank and arm, then each comparison with its interval."""
+    banks = sorted({bank for arm in found.values() for bank in arm})
+    view = []
+    for bank in banks:
+        line: dict[str, Any] = {"bank": bank, "n": max(len(arm.get(bank, {})) for arm in found.values())}
+        for arm, name in ARM_NAMES.items():
+            answers = found.get(arm, {}).get(bank)
+            line[name] = f"{100 * sum(answers.values()) / len(answers):.1f} %" if answers else ""
+        view.append(line)
+    table("Accuracy on held-out banks", view)
+    table(
+        "Paired differences, in points (95 % bootstrap interval; p after Holm over banks)",
+        [
+            {
+                "from": ARM_NAMES[row["before"]],
+                "to": ARM_NAMES[row["after"]],
+                "bank": row["bank"],
+                "difference": f"{100 * row['difference']:+.1f}",
+                "interval": f"[{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]",
+                "p": f"{row['p_holm']:.4f}",
+            }
+            for row in rows
+        ],
+    )
+
+
+class Progress:
+    """Says how far a stage is, with the time it still needs, once it has taken more than five seconds."""
+
+    def __init__(self, name: str, every: float = 5.0) -> None:
+        self.name, self.every = name, every
+        self.started = self.said = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        """`done` of `total` parts are finished."""
+        now = time.monotonic()
+        if not total or now - self.said < self.every:
+            return
+        self.said = now
+        left = (now - self.started) / done * (total - done) if done else None
+        eta = f", about {left:.0f} s to go" if left is not None else ""
+        err.print(f"[dim]  {self.name}: {done} of {total} parts{eta}[/dim]")
+
+
+def fail(message: str) -> None:
+    """One clear error on standard error."""
+    err.print(f"[bold red]error:[/bold red] {escape(message)}")
+    sys.stderr.flush()

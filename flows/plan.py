@@ -1,0 +1,272 @@
+"""The plan of a run: every stage of every round with its key, known before anything runs (design §3, §7).
+
+Keys chain keys, so comparing the keys of a plan with the manifests of a lake says what will run, and comparing them
+with the newest run says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import PIL
+from pydantic import BaseModel, ValidationError
+
+from flows import policies
+from pipelines import banks, curate, deduplicate, difficulty, explore, influence, ingest, synthesize, verify, vicrit
+from pipelines.lake import Lake
+from pipelines.sources import fingerprint
+from pipelines.stage import Stage, StageCall, WorkerSpec
+from schemas.ids import Json, seed_of
+from schemas.recipe import BankRecipe, Recipe, RecipeError, did_you_mean, explain
+from trainers import evaluate, grpo, sft
+
+RENDERER = {"pillow": PIL.__version__}
+"""What draws task pictures and tool results: another version may set other pixels."""
+
+PARAMETERS: dict[str, type[BaseModel]] = {
+    stage.name: stage.parameters
+    for stage in (
+        explore.STAGE,
+        verify.STAGE,
+        vicrit.STAGE,
+        deduplicate.STAGE,
+        difficulty.STAGE,
+        influence.STAGE,
+        curate.STAGE,
+        sft.STAGE,
+        grpo.STAGE,
+        evaluate.STAGE,
+    )
+}
+"""Stages whose parameters a recipe may set under `stages:`."""
+
+ARMS = ("base", "sft", "grpo", "control_sft", "control_grpo")
+"""The policies that a round compares: before, after each training, and the same steps on the random control."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One stage of one round. `name` is unique in the run; `inputs` name the nodes it reads, in order."""
+
+    name: str
+    round: int
+    call: StageCall
+    inputs: tuple[str, ...]
+    key: str
+
+
+@dataclass
+class Plan:
+    """The nodes of a run in an order in which each comes after its inputs."""
+
+    recipe: Recipe
+    lake: Lake
+    nodes: dict[str, Node] = field(default_factory=dict)
+
+    def add(
+        self,
+        name: str,
+        stage: Stage,
+        parameters: BaseModel,
+        inputs: tuple[str, ...] = (),
+        worker: WorkerSpec | None = None,
+        number: int = 0,
+        versions: Mapping[str, str] | None = None,
+    ) -> str:
+        """Append a node; returns its name."""
+        execution = self.recipe.execution
+        call = StageCall(
+            stage=stage,
+            parameters=parameters,
+            inputs=tuple(self.lake.resolve(self.nodes[upstream].key) for upstream in inputs),
+            worker=worker,
+            versions=versions or {},
+            part_rows=execution.part_rows,
+            wave_rows=execution.wave_rows,
+            max_failed=execution.max_failed,
+        )
+        self.nodes[name] = Node(name, number, call, inputs, call.key)
+        return name
+
+    def parameters(self, stage: Stage, **forced: Any) -> Any:
+        """The stage's parameters: the recipe's, and what the plan itself decides. Raises `RecipeError`."""
+        given = self.recipe.stages.get(stage.name, {})
+        if "style" in stage.parameters.model_fields:
+            forced["style"] = self.recipe.policy.prompt
+        taken = sorted(given.keys() & forced.keys())
+        if taken:
+            raise RecipeError(f"{self.recipe.name}: stages.{stage.name}.{taken[0]}: the plan sets this, not the recipe")
+        try:
+            return stage.parameters(**given, **forced)
+        except ValidationError as error:
+            raise RecipeError(explain(error, stage.parameters, f"{self.recipe.name}: stages.{stage.name}")) from error
+
+
+def make_plan(recipe: Recipe, lake: Lake) -> Plan:
+    """Every stage of every round. Raises `RecipeError` for parameters that a stage does not take."""
+    for name in recipe.stages:
+        if name not in PARAMETERS:
+            raise RecipeError(f"{recipe.name}: stages.{name}: unknown stage{did_you_mean(name, list(PARAMETERS))}")
+    plan = Plan(recipe, lake)
+    shared = _shared(plan)
+    policy, trained, pool = policies.base(recipe.policy), "", shared
+    for number in range(1, recipe.rounds + 1):
+        trained, pool = _round(plan, number, policy, trained, pool if recipe.accumulate else shared)
+        policy = policies.trained(lake, plan.nodes[trained].key)
+    return plan
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """Nodes that the rounds draw on: `samples` and `traces` grow when the recipe accumulates."""
+
+    banks: str
+    targets: str
+    samples: tuple[str, ...]
+    traces: tuple[str, ...] = ()
+
+
+def _shared(plan: Plan) -> _Pool:
+    recipe = plan.recipe
+    made = {"evaluation": recipe.banks, "influence": recipe.targets}
+    nodes = {
+        role: plan.add(
+            "banks" if role == "evaluation" else "targets",
+            banks.STAGE,
+            banks.Parameters(role=role, banks=_bank_parameters(entries), seed=recipe.seed),
+            versions=RENDERER,
+        )
+        for role, entries in made.items()
+    }
+    samples: tuple[str, ...] = ()
+    if recipe.sources:
+        sources = tuple(
+            ingest.Source(
+                name=source.name,
+                path=(recipe.folder / source.path).resolve(),
+                fingerprint=fingerprint((recipe.folder / source.path).resolve()),
+                license=source.license,
+                limit=source.limit,
+            )
+            for source in recipe.sources
+        )
+        samples = (plan.add("ingest", ingest.STAGE, ingest.Parameters(sources=sources)),)
+    return _Pool(nodes["evaluation"], nodes["influence"], samples)
+
+
+def _bank_parameters(entries: Mapping[str, BankRecipe]) -> Any:
+    return {name: banks.Bank(task=bank.task, dial=bank.dial, count=bank.count) for name, bank in entries.items()}
+
+
+def _round(plan: Plan, number: int, policy: WorkerSpec, previous: str, pool: _Pool) -> tuple[str, _Pool]:
+    """One turn of the flywheel; returns the node that trained its policy, and the pool that the next may draw on."""
+    recipe = plan.recipe
+    add = partial(plan.add, number=number)
+
+    def name(stage: str) -> str:
+        return f"r{number}/{stage}"
+
+    mix = tuple(synthesize.Mix(task=task.task, dial=task.dial, count=task.count) for task in recipe.tasks)
+    drawn = synthesize.Parameters(mix=mix, seed=seed_of(recipe.seed, "round", number))
+    made = add(name("synthesize"), synthesize.STAGE, drawn, versions=RENDERER)
+    explored = add(name("explore"), explore.STAGE, plan.parameters(explore.STAGE), (made,), policy)
+    verified = add(name("verify"), verify.STAGE, plan.parameters(verify.STAGE), (made, explored), versions=RENDERER)
+    captioned = (*pool.samples, made)
+    injected = add(name("vicrit"), vicrit.STAGE, plan.parameters(vicrit.STAGE), captioned, versions=RENDERER)
+    samples = (*pool.samples, made, injected)
+    traces = (*pool.traces, explored, verified)
+    unique = add(
+        name("deduplicate"),
+        deduplicate.STAGE,
+        plan.parameters(deduplicate.STAGE),
+        (*samples, pool.banks, pool.targets),
+        policies.base(recipe.embedder),
+    )
+    measured = add(name("difficulty"), difficulty.STAGE, plan.parameters(difficulty.STAGE), (*samples, unique), policy)
+    influenced = add(
+        name("influence"),
+        influence.STAGE,
+        plan.parameters(influence.STAGE),
+        (*samples, *traces, unique, pool.targets),
+        policy,
+    )
+    chosen = add(
+        name("curate"),
+        curate.STAGE,
+        plan.parameters(curate.STAGE),
+        (*samples, *traces, unique, measured, influenced),
+    )
+    data = (*samples, *traces, chosen)
+    trained: dict[str, WorkerSpec] = {"base": policy}
+    for arm, prefix in (("curated", ""), ("random", "control_")):
+        if previous and recipe.sft_from == "previous":
+            first = add(name(f"{prefix}sft"), sft.STAGE, plan.parameters(sft.STAGE, arm=arm), (*data, previous))
+        else:
+            folder, called = policies.start_of(recipe.policy)
+            taught = plan.parameters(sft.STAGE, arm=arm, base=called)
+            first = add(name(f"{prefix}sft"), sft.stage(folder), taught, data)
+        tuned = add(name(f"{prefix}grpo"), grpo.STAGE, plan.parameters(grpo.STAGE, arm=arm), (*data, first))
+        for node in (first, tuned):
+            trained[node.partition("/")[2]] = policies.trained(plan.lake, plan.nodes[node].key)
+    for arm in ARMS:
+        asked = plan.parameters(evaluate.STAGE, arm=arm)
+        inputs = (pool.banks,) if arm == "base" else (pool.banks, name(arm))
+        add(name(f"evaluate_{arm}"), evaluate.STAGE, asked, inputs, trained[arm])
+    return name("grpo"), _Pool(pool.banks, pool.targets, samples, traces)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a plan says of one node: `done`, or `run` and why."""
+
+    node: Node
+    state: str
+    why: str
+
+
+def steps(plan: Plan, before: Mapping[str, str]) -> list[Step]:
+    """What will run and why. `before` gives the keys of the newest run by node name."""
+    result: list[Step] = []
+    again: set[str] = set()
+    for node in plan.nodes.values():
+        if plan.lake.find(node.key) is not None:
+            result.append(Step(node, "done", ""))
+            continue
+        again.add(node.name)
+        result.append(Step(node, "run", _why(plan, node, before.get(node.name), again)))
+    return result
+
+
+def _why(plan: Plan, node: Node, key: str | None, again: set[str]) -> str:
+    old = plan.lake.find(key) if key else None
+    if old is None:
+        return "never ran" if key is None else "its manifest is gone"
+    if key == node.key:
+        return "never finished"
+    call, reasons = node.call, []
+    if old.version != call.stage.version:
+        reasons.append(f"code version {old.version} → {call.stage.version}")
+    reasons += _differences(old.parameters, call.parameters.model_dump(mode="json"), "")
+    if tuple(old.inputs) != call.inputs:
+        changed = [upstream for upstream in node.inputs if upstream in again]
+        reasons.append("input changed: " + (", ".join(changed) or "other stages"))
+    if old.worker != (call.worker.identity.as_json() if call.worker else None):
+        reasons.append("another model")
+    if dict(old.versions) != dict(call.versions):
+        reasons.append("another renderer")
+    return "; ".join(reasons) or "its key changed"
+
+
+def _differences(old: Json, new: Json, path: str) -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        names = dict.fromkeys([*old, *new])
+        return [line for key in names for line in _differences(old.get(key), new.get(key), f"{path}.{key}".strip("."))]
+    return [] if old == new else [f"{path} {_short(old)} → {_short(new)}"]
+
+
+def _short(value: Json) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= 40 else text[:37] + "…"

@@ -1,0 +1,67 @@
+"""Which model answers for a policy: the recipe's own, or one that a stage of ours trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pipelines import workers
+from pipelines.lake import Lake
+from pipelines.stage import ImageLoader, WorkerSpec
+from pipelines.workers.identity import folder_of
+from schemas.recipe import RecipeError, WorkerRecipe
+from schemas.requests import TRAINED, Request, Result, Worker, WorkerIdentity
+from trainers.policy import POLICY
+
+
+def base(recipe: WorkerRecipe) -> WorkerSpec:
+    """The worker that a recipe names. Raises `RecipeError` when there can be none."""
+    named = {"model": recipe.model, "api_key_env": recipe.api_key_env}
+    options = {**recipe.options, **{name: value for name, value in named.items() if value is not None}}
+    try:
+        spec = workers.WorkerSpec(recipe.url, recipe.revision, tuple(sorted(options.items())))
+        identity = workers.identity_of(spec)
+    except (ValueError, FileNotFoundError) as error:
+        raise RecipeError(str(error)) from error
+    return WorkerSpec(identity, partial(workers.connect, spec))
+
+
+def start_of(recipe: WorkerRecipe) -> tuple[Path, str]:
+    """The transformers folder that training starts from, and the name of the policy in it. Raises `RecipeError`."""
+    url = recipe.weights or recipe.url
+    if not url.startswith("local:"):
+        raise RecipeError(
+            f"policy {recipe.url}: training needs weights on this machine; name them as `weights: local:FOLDER`"
+        )
+    try:
+        spec = workers.WorkerSpec(url)
+        return folder_of(spec), workers.identity_of(spec).name
+    except (ValueError, FileNotFoundError) as error:
+        raise RecipeError(str(error)) from error
+
+
+def trained(lake: Lake, key: str) -> WorkerSpec:
+    """The policy of a train stage: named by the stage's key, so that plans know it before it exists (design §3)."""
+    identity = WorkerIdentity("local", TRAINED, revision=key)
+    return WorkerSpec(identity, partial(_open_trained, str(lake.artifact(key) / POLICY), identity))
+
+
+def _open_trained(folder: str, identity: WorkerIdentity, load_image: ImageLoader) -> Worker:
+    return _Named(workers.connect(workers.WorkerSpec(f"local:{folder}"), load_image), identity)
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A worker under the name by which plans know it."""
+
+    worker: Worker
+    identity: WorkerIdentity
+
+    @property
+    def in_waves(self) -> bool:
+        return self.worker.in_waves
+
+    def answer(self, requests: Sequence[Request]) -> list[Result]:
+        return self.worker.answer(requests)

@@ -1,0 +1,89 @@
+"""One sample and everything the lake knows of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+
+from flows import console
+
+if TYPE_CHECKING:
+    import duckdb
+
+TABLES = ("samples", "traces", "checks", "difficulty", "influence", "clusters", "curated", "injections", "rewards")
+"""Tables that name a sample, in the order in which they are shown."""
+
+
+class NoSample(LookupError):
+    """No sample, or more than one, has an id that starts so."""
+
+
+@dataclass(frozen=True)
+class SampleView:
+    """Rows of `TABLES` for one sample, over every run that the catalog shows."""
+
+    sample_id: str
+    tables: dict[str, list[dict[str, Any]]]
+
+    @staticmethod
+    def find(connection: duckdb.DuckDBPyConnection, prefix: str) -> SampleView:
+        """Raises `NoSample` unless exactly one sample id starts with `prefix`."""
+        found = connection.execute(
+            "SELECT DISTINCT sample_id FROM samples WHERE starts_with(sample_id, ?) ORDER BY 1 LIMIT 6",
+            [prefix.lower()],
+        ).fetchall()
+        if len(found) != 1:
+            near = ": " + ", ".join(row[0][:12] for row in found) if found else ""
+            raise NoSample(f"{prefix}: {'several samples' if found else 'no sample'} of the catalog start so{near}")
+        sample_id = found[0][0]
+        tables = {}
+        for name in TABLES:
+            result = connection.execute(f"SELECT * FROM {name} WHERE sample_id = ?", [sample_id])
+            names = [column[0] for column in result.description or ()]
+            tables[name] = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+        return SampleView(sample_id, tables)
+
+    def print(self) -> None:
+        """Print question, traces and measurements."""
+        sample = self.tables["samples"][0]
+        write = console.out.print
+        write(f"[bold]{self.sample_id}[/bold]  {sample['task']} · {sample['relation']} · dial {sample['dial']}")
+        write(f"  question  {escape(sample['question'])}")
+        if sample["options"]:
+            write(f"  options   {escape(', '.join(sample['options']))}")
+        write(f"  answer    {escape(str(json.loads(sample['answer'])))}  ({sample['answer_type']})")
+        write(f"  pictures  {', '.join(sample['image_ids'])}")
+        write(f"  license   {sample['license']}   source {sample['source']}\n")
+        for trace in self.tables["traces"]:
+            write(f"trace {trace['trace_id'][:12]} ({trace['origin']})")
+            for step in trace["steps"]:
+                said = step["text"] or step["image_id"] or ""
+                call = f"{step['tool']} {step['arguments']}" if step["tool"] else ""
+                write(f"  {step['kind']:<12}{escape(call or said)}")
+            write()
+        for name in TABLES[2:]:
+            if self.tables[name]:
+                hidden = {"sample_id", "run_id", "completion"}
+                console.table(name, [{k: v for k, v in row.items() if k not in hidden} for row in self.tables[name]])
+
+    def write_pictures(self, lake: Path, folder: Path) -> list[Path]:
+        """Write the sample's pictures, and what the tools of each trace returned, as PNG files."""
+        from pipelines.lake import Lake
+        from pipelines.tools.replay import replay
+
+        folder.mkdir(parents=True, exist_ok=True)
+        images = [Lake(lake).image(name) for name in self.tables["samples"][0]["image_ids"]]
+        made = [(f"{number}", image) for number, image in enumerate(images, 1)]
+        for trace in self.tables["traces"]:
+            shown = replay(images, trace["steps"]).images[len(images) :]
+            made += [(f"{trace['trace_id'][:8]}-{number}", image) for number, image in enumerate(shown, 1)]
+        paths = []
+        for name, image in made:
+            path = folder / f"{self.sample_id[:12]}-{name}.png"
+            image.save(path)
+            paths.append(path)
+        return paths
