@@ -31,7 +31,7 @@ SELECT s.*, coalesce(h.tools_help, false) AS tools_help
 FROM curated c
 JOIN (SELECT DISTINCT ON (sample_id) * FROM samples ORDER BY sample_id) s USING (sample_id)
 LEFT JOIN (
-    SELECT sample_id, bool_or(len(list_filter(steps, step -> step.kind = 'action')) > 0) AS tools_help
+    SELECT sample_id, bool_or(len(list_filter(steps, lambda step: step.kind = 'action')) > 0) AS tools_help
     FROM traces WHERE origin = 'oracle' GROUP BY sample_id
 ) h USING (sample_id)
 WHERE c.arm = $arm AND c.split = 'rl'
