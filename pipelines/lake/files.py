@@ -16,9 +16,9 @@ _COUNTER = itertools.count()
 
 
 def temporary(target: Path, tag: str) -> Path:
-    """A fresh temporary name beside `target`; makes the folder."""
+    """A fresh temporary name beside `target`, without its suffix, so that no `*.json` finds it; makes the folder."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    return target.parent / f".tmp-{tag}-{os.getpid()}-{next(_COUNTER)}{target.suffix}"
+    return target.parent / f".tmp-{tag}-{os.getpid()}-{next(_COUNTER)}"
 
 
 def replace(target: Path, data: bytes, tag: str = "file", *, durable: bool = True) -> None:

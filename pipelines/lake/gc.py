@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import groupby
@@ -12,6 +13,8 @@ from pipelines.lake.lake import Lake
 from pipelines.lake.manifest import path_of
 from pipelines.lake.parts import ARTIFACTS
 from schemas.arrow import TABLES
+
+DEBRIS_SECONDS = 3600
 
 
 def collect(lake: Lake, keep_runs: int, *, dry_run: bool = False) -> list[tuple[str, int]]:
@@ -29,6 +32,7 @@ def collect(lake: Lake, keep_runs: int, *, dry_run: bool = False) -> list[tuple[
     doomed = [
         *(path_of(lake.root, key) for key in sorted(set(lake.keys()) - keys)),
         *(path for path in sorted((lake.root / "_runs").glob("*.json")) if path.stem not in kept),
+        *_debris(lake),
         *(path for path in _replays(lake) if path.read_text().strip() not in keys),
         *(path for path in _files(lake) if _key(path) not in keys and str(path.relative_to(lake.root)) not in spared),
     ]
@@ -50,13 +54,21 @@ def _replays(lake: Lake) -> list[Path]:
     return sorted((lake.root / "_replays").glob("*.json"))
 
 
+def _debris(lake: Lake) -> Iterator[Path]:
+    """Temporary files of writers that died outside a stage; a live one would be younger."""
+    folders = [lake.root, *(lake.root / name for name in ("_runs", "_refs", "_replays", "_leases", "_manifests"))]
+    for path in (path for folder in folders for path in sorted(folder.glob(".tmp-*"))):
+        if path.is_file() and path.stat().st_mtime < time.time() - DEBRIS_SECONDS:
+            yield path
+
+
 def _files(lake: Lake) -> Iterator[Path]:
     """Every file that belongs to some stage key, finished or not."""
     for folder in [*TABLES, ARTIFACTS]:
         yield from (path for path in sorted((lake.root / folder).glob("key=*/**/*")) if path.is_file())
         yield from (path for path in sorted((lake.root / folder).glob(".tmp-*/**/*")) if path.is_file())
     yield from sorted((lake.root / "images").glob("pack-*.parquet"))
-    yield from sorted((lake.root / "images").glob(".tmp-*.parquet"))
+    yield from sorted((lake.root / "images").glob(".tmp-*"))
     yield from (path for path in sorted((lake.root / "_work").glob("**/*")) if path.is_file())
 
 

@@ -82,7 +82,9 @@ class Lake:
         return [self._checked(part) for part in {part.name: part for part in found}.values()]
 
     def read(self, keys: str | Sequence[str], table: str) -> pa.Table:
-        """Rows of a table in one or more finished stages, in key, part and row order. Raises as `parts` does."""
+        """Rows of a table in finished stages, in key, part and row order, as written: `connect` and `upstream` show a
+        row of a content-named table once, this does not. Raises as `parts` does.
+        """
         return read_parts(self.parts([keys] if isinstance(keys, str) else keys, table), table)
 
     def connect(self, keys: Sequence[str], only: Sequence[str] | None = None) -> duckdb.DuckDBPyConnection:

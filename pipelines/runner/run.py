@@ -44,10 +44,10 @@ class TooManyFailures(RuntimeError):
 
     def __init__(self, stage: str, counts: Counts, max_failed: float, examples: Sequence[str]) -> None:
         self.stage, self.counts = stage, counts
-        failed, of = (
-            (counts.failed, counts.read)
-            if counts.failed * max(counts.children, 1) >= counts.children_failed * max(counts.read, 1)
-            else (counts.children_failed, counts.children)
+        failed, of = max(
+            (counts.failed, counts.read),
+            (counts.children_failed, counts.children),
+            key=lambda pair: pair[0] / max(pair[1], 1),
         )
         super().__init__(
             f"stage {stage}: {failed} of {of} rows failed ({failed / max(of, 1):.1%}; allowed {max_failed:.1%})."
@@ -207,7 +207,7 @@ def clean(lake: Lake, manifest: Manifest) -> None:
     """Remove what a committed stage no longer needs: its work folder, debris of dead writers, unlisted parts."""
     key = manifest.key
     listed = {part.name for part in manifest.parts}
-    folders = {lake.root / "images", lake.root / "_manifests", *lake.root.glob(f"*/key={key}")}
+    folders = {lake.root / "images", lake.root / "_manifests", lake.root / "_leases", *lake.root.glob(f"*/key={key}")}
     files.sweep(folders, key)
     for path in [*lake.root.glob(f"*/key={key}/part-*.parquet"), *lake.root.glob(f"images/pack-{key}-*.parquet")]:
         if str(path.relative_to(lake.root)) not in listed:

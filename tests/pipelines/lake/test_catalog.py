@@ -26,9 +26,10 @@ def ask(lake: Lake, sql: str) -> list[tuple[object, ...]]:
 
 def test_an_empty_lake_has_every_view_with_types(lake: Lake) -> None:
     build_catalog(lake)
-    for name in TABLES:
-        assert ask(lake, f"SELECT count(*) FROM {name}") == [(0,)]
-        assert ask(lake, f"SELECT count(*) FROM all_{name}") == [(0,)]
+    counted = " UNION ALL ".join(
+        f"SELECT count(*) FROM {name} UNION ALL SELECT count(*) FROM all_{name}" for name in TABLES
+    )
+    assert ask(lake, counted) == [(0,)] * (2 * len(TABLES))
     columns = {row[0]: row[1] for row in ask(lake, "DESCRIBE traces")}
     assert columns["round"] == "BIGINT"
     assert columns["steps"].startswith("STRUCT(kind VARCHAR, ")

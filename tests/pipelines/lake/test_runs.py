@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from pipelines.lake import runs
+from pipelines.lake import Lake, files, leases, runs
+from pipelines.lake.gc import collect
+from pipelines.runner import run_stage
+from tests.pipelines.toy import MAKE, call, record
 
 
 def test_a_run_is_readable_at_every_moment(tmp_path: Path) -> None:
@@ -32,3 +36,17 @@ def test_a_failed_run_does_not_become_the_ref(tmp_path: Path) -> None:
     assert runs.refs(tmp_path) == {"toy": good.run_id}
     assert {run.run_id for run in runs.list_runs(tmp_path)} == {good.run_id, bad.run_id}
     assert [run.status for run in runs.list_runs(tmp_path) if run.run_id == bad.run_id] == ["failed"]
+
+
+def test_half_written_files_of_a_killed_writer_are_never_read(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    made = run_stage(lake, call(MAKE, count=1))
+    record(lake, "toy", [("make", 1, made.key)])
+    for folder in ("_runs", "_refs", "_manifests", "_leases"):
+        debris = files.temporary(tmp_path / folder / "x.json", "file")
+        debris.write_text('{"half')
+        os.utime(debris, (0, 0))
+    assert lake.keys() == [made.key]
+    assert len(runs.list_runs(tmp_path)) == len(runs.refs(tmp_path)) == 1
+    assert leases.live_keys(tmp_path) == set()
+    assert len(collect(lake, 1)) == 4
