@@ -17,7 +17,9 @@ from schemas.requests import Embed, Failed, Request, Result, Vector, WorkerIdent
 if TYPE_CHECKING:
     from PIL import Image
 
-_BLOCK = 1 << 14  # coordinates of the gradient that share one block of random signs
+_BLOCK = 1 << 11  # coordinates of the gradient that share one block of random signs; a block stays in the cache
+_HELD = 1 << 24  # numbers that the gradients of one batch may take
+_SIGNS = (np.unpackbits(np.arange(256, dtype=np.uint8)).reshape(256, 8) * 2.0 - 1.0).astype(np.float32)
 
 
 def _hidden(reader: Reader, rows: Sequence[Encoded]) -> torch.Tensor:
@@ -60,9 +62,16 @@ def projected_gradients(
     The gradient is over the last decoder layer and the final norm. Its inner products are kept in expectation by the
     projection.
     """
-    gradients, losses = layer_gradients(reader, rows)
-    projected = project(gradients, seed=seed, dimension=dimension)
-    return [(values, loss) for values, loss in zip(projected.tolist(), losses.tolist(), strict=True)]
+    size = sum(
+        parameter.numel() for _, module in _leaves(reader.model) for parameter in module.parameters(recurse=False)
+    )
+    at_once = max(1, _HELD // size)
+    found: list[tuple[list[float], float]] = []
+    for start in range(0, len(rows), at_once):
+        gradients, losses = layer_gradients(reader, rows[start : start + at_once])
+        projected = project(gradients, seed=seed, dimension=dimension)
+        found += zip(projected.tolist(), losses.tolist(), strict=True)
+    return found
 
 
 def _leaves(model: Any) -> list[tuple[str, nn.Module]]:
@@ -165,9 +174,8 @@ def project(gradients: Sequence[torch.Tensor], *, seed: int, dimension: int) -> 
 
 def _signs(seed: int, block: int, height: int, width: int) -> torch.Tensor:
     draw = np.random.Generator(np.random.Philox(key=np.array([seed % 2**64, block], dtype=np.uint64)))
-    bits = np.unpackbits(np.frombuffer(draw.bytes(height * width // 8), dtype=np.uint8))
-    signs = torch.from_numpy(bits.reshape(height, width)).to(torch.float32)
-    return signs * 2 - 1
+    octets = np.frombuffer(draw.bytes(height * width // 8), dtype=np.uint8)
+    return torch.from_numpy(_SIGNS[octets].reshape(height, width))
 
 
 def picture_vector(reader: Reader, image_id: str) -> list[float]:

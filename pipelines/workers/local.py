@@ -67,13 +67,14 @@ class LocalWorker:
         load_image: Callable[[str], Image.Image],
         identity: WorkerIdentity,
         *,
-        max_batch: int = 64,
+        max_batch: int | None = None,
         max_context: int | None = None,
     ) -> None:
         self.identity = identity
         self.encoder = Encoder(processor, load_image)
         self._reader = Reader(model, self.encoder)
-        self._max_batch = max_batch
+        small = sum(parameter.numel() for parameter in model.parameters()) < 1e8
+        self._max_batch = max_batch or (256 if small else 32)
         text = model.config.get_text_config()
         self._context = min(max_context or 2**31, int(getattr(text, "max_position_embeddings", 2**31)))
         ends = model.generation_config.eos_token_id
@@ -91,7 +92,7 @@ class LocalWorker:
             processor,
             load_image,
             identity_of(spec),
-            max_batch=int(spec.option("max_batch", 64)),
+            max_batch=int(spec.option("max_batch", 0)) or None,
             max_context=int(context) or None,
         )
 
@@ -153,16 +154,17 @@ class LocalWorker:
             for job, request in zip(jobs, requests, strict=True)
         ]
         reach = [max((len(stop) for stop in request.sampling.stop), default=0) for request in requests]
+        last = [frozenset(stop[-1:] for stop in request.sampling.stop) for request in requests]
 
         def finished(row: int, tokens: list[int]) -> bool:
             if tokens[-1] in self._ends or len(tokens) >= limits[row]:
                 return True
-            if not reach[row]:
+            piece = self._piece(tokens[-1])
+            if not any(end in piece for end in last[row]):
                 return False
-            # The newest token may hold many characters, so the tail is what it adds to the longest unfinished stop.
-            tail = "".join(self._piece(token) for token in tokens[-reach[row] - 1 :])
-            fresh = tail[-(reach[row] + len(self._piece(tokens[-1]))) :]
-            return any(stop in fresh for stop in requests[row].sampling.stop)
+            # A token may hold many characters: what is new is its own text and what a stop could have begun before it.
+            tail = "".join(self._piece(token) for token in tokens[-reach[row] - 1 :])[-(reach[row] + len(piece)) :]
+            return any(stop in tail for stop in requests[row].sampling.stop)
 
         sampler = Sampler([request.sampling for request in requests], [request.seed for request in requests])
         said = decode(self._reader.model, prompts, prompt_of, sampler, finished)

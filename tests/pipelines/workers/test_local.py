@@ -195,3 +195,13 @@ def test_embeddings_are_unit_vectors_that_tell_pictures_apart(worker: LocalWorke
     assert values[0] @ values[1] < 0.9999
     assert worker.answer([Embed("e", keys[0])]) == [vectors[0]]
     assert isinstance(embedder.answer([ask("g", user("how many?"))])[0], Failed)
+
+
+def test_the_shipped_model_answers_by_its_name(album: Album, ids: list[str]) -> None:
+    seedling = connect(WorkerSpec("local:seedling"), album)
+    requests = [ask(f"g{n}", user(Picture(ids[n]), "How many shapes are there?"), seed=n) for n in range(4)]
+    straight = seedling.answer(requests)
+    assert all(isinstance(result, Generated) and result.completion_tokens for result in straight)
+    assert seedling.answer(requests[::-1]) == straight[::-1]
+    assert seedling.identity.model == "seedling"
+    assert seedling.identity.pinned

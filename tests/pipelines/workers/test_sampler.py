@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.workers.sampler import Sampler, uniforms
@@ -28,6 +28,7 @@ def test_neighbouring_seeds_and_indices_are_unrelated() -> None:
     assert not np.isin(table[1:, 0], table[:, 1]).any()
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(SEEDS, st.floats(0, 2), st.floats(0.05, 1)), min_size=1, max_size=6), st.integers(0, 500))
 def test_a_row_draws_the_same_token_in_any_company(rows: list[tuple[int, float, float]], index: int) -> None:
     samplings = [Sampling(8, temperature, top_p) for _, temperature, top_p in rows]
