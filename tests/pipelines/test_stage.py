@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipelines.lake import Lake
+from pipelines.lake import Damaged, Lake
 from pipelines.runner import run_stage
 from pipelines.stage import Context, Stage, stage_key
 from schemas.outcome import Keep
@@ -82,3 +82,33 @@ def test_what_a_failing_row_stored_is_not_kept(tmp_path: Path) -> None:
     stage = Stage("half", 1, "map", P, "seed_id", "checks", run, source=numbers)
     made = run_stage(lake, call(stage, count=3))
     assert (made.rows("images"), made.rows("packs")) == (2, 2)
+
+
+def test_a_folder_that_a_stage_makes_is_committed_with_it_and_scratch_survives_a_kill(tmp_path: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    def train(tables: object, p: P, ctx: Context) -> list[tuple[str, Keep]]:
+        checkpoint = ctx.paths.scratch / "step-1"
+        (ctx.paths.artifact / "weights").write_text("half" if not checkpoint.exists() else "whole")
+        if not checkpoint.exists():
+            checkpoint.touch()
+            raise Killed
+        (ctx.paths.artifact / "tokenizer").mkdir()
+        (ctx.paths.artifact / "tokenizer" / "vocabulary").write_text("a b")
+        return [("seed-0000", Keep({"policy": ctx.key, "path": ctx.paths.final}))]
+
+    lake = Lake(tmp_path / "lake")
+    stage = Stage("train", 1, "whole", P, "seed_id", "policies", train, source=numbers)
+    with pytest.raises(Killed):
+        run_stage(lake, call(stage, count=1))
+    made = run_stage(lake, call(stage, count=1))
+    (row,) = lake.read(made.key, "policies").to_pylist()
+    assert row["policy"] == made.key
+    assert lake.root / row["path"] == lake.artifact(made.key)
+    assert (lake.artifact(made.key) / "weights").read_text() == "whole"
+    names = [part.name for part in made.files("artifacts")]
+    assert names == [f"{row['path']}/tokenizer/vocabulary", f"{row['path']}/weights"]
+    (lake.artifact(made.key) / "weights").write_text("other")
+    with pytest.raises(Damaged, match="weights has hash"):
+        lake.verify(made.key)
