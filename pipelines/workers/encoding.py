@@ -144,7 +144,7 @@ class Encoder:
         return str(rendered)
 
     def _tokens(self, text: str, waiting: list[str]) -> list[int]:
-        """Tokens of a stretch, each picture's place widened to its tokens; takes the pictures it shows off `waiting`."""
+        """Tokens of a stretch, each picture's place widened to its tokens; takes what it shows off `waiting`."""
         pieces = text.split(self.image_token)
         widened = [pieces[0]]
         for piece in pieces[1:]:
