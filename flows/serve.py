@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
+from uuid import UUID
 
 from prefect import serve as prefect_serve
 from prefect.client.orchestration import get_client
@@ -40,7 +42,7 @@ def register_deployments(lake: Path) -> list[str]:
     with get_client(sync_client=True) as client:
         names = []
         for deployment in deployments(lake):
-            identifier = deployment.apply()
+            identifier = cast(UUID, deployment.apply())  # a coroutine only where an event loop runs
             found = client.read_deployment(identifier)
             names.append(f"{deployment.flow_name}/{found.name}")
     return names
@@ -48,4 +50,4 @@ def register_deployments(lake: Path) -> list[str]:
 
 def serve_deployments(lake: Path) -> None:
     """Register, then run what the UI asks for until interrupted."""
-    prefect_serve(*deployments(lake), pause_on_shutdown=False)  # type: ignore[arg-type]  # to_deployment is sync here
+    prefect_serve(*deployments(lake), pause_on_shutdown=False)

@@ -126,7 +126,7 @@ class WorkerIdentity:
 
     @property
     def name(self) -> str:
-        """What column `policy` says: readable, and equal for equal weights (`seedling@1f0c…`, `<stage key>` for ours)."""
+        """What column `policy` says: readable, equal for equal weights (`seedling@1f0c…`, `<stage key>` for ours)."""
         if self.model == TRAINED and self.revision:
             return self.revision
         return f"{self.model}@{(self.revision or self.weights or 'unpinned')[:12]}"

@@ -124,8 +124,14 @@ def data_hashes(lake: Path) -> dict[str, str]:
     found = {}
     for path in sorted(lake.rglob("*")):
         name = str(path.relative_to(lake))
-        first = name.split("/")[0]
-        if path.is_file() and not first.startswith("_") and first not in MEASUREMENTS and "/" in name and first != "cards":
+        first = name.split("/", maxsplit=1)[0]
+        if (
+            path.is_file()
+            and not first.startswith("_")
+            and first not in MEASUREMENTS
+            and "/" in name
+            and first != "cards"
+        ):
             found[name] = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
     return found
 

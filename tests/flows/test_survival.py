@@ -49,7 +49,9 @@ def test_two_runs_of_one_recipe_and_one_of_another_share_a_lake(tmp_path: Path) 
         rounds.finish(child, log)
     with duckdb.connect(str(lake / "catalog.duckdb"), read_only=True) as catalog:
         shown = catalog.execute("SELECT DISTINCT recipe, status FROM runs ORDER BY ALL").fetchall()
-        per_run = catalog.execute("SELECT run_id, count(*), count(DISTINCT sample_id) FROM samples GROUP BY 1").fetchall()
+        per_run = catalog.execute(
+            "SELECT run_id, count(*), count(DISTINCT sample_id) FROM samples GROUP BY 1"
+        ).fetchall()
     assert shown == [("one", "complete"), ("other", "complete")]
     assert len(per_run) == 2
     assert all(rows == distinct > 0 for _, rows, distinct in per_run)

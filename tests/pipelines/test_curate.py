@@ -46,7 +46,8 @@ def chosen(lake: Lake, done, arm: str = "curated") -> list[tuple[str, str, int, 
 
 def test_three_samples(lake):
     ids, key = pool(lake, 3, verified=2)
-    sql = "SELECT sample_id, CASE WHEN trace_id IS NULL THEN 'rl' ELSE 'sft' END AS split FROM pool ORDER BY influence DESC"
+    split = "CASE WHEN trace_id IS NULL THEN 'rl' ELSE 'sft' END"
+    sql = f"SELECT sample_id, {split} AS split FROM pool ORDER BY influence DESC"
     done = run(lake, STAGE, Parameters(sql=sql), key)
     assert chosen(lake, done) == [("rl", 0, ids[2], None), ("sft", 0, ids[1], "t1"), ("sft", 1, ids[0], "t0")]
     assert done.counts.kept == 3 and len({row["selection"] for row in rows(lake, done, "curated")}) == 2
@@ -64,7 +65,8 @@ def test_rules_hold_against_the_query(lake):
     done = run(lake, STAGE, Parameters(sql="SELECT sample_id, 'sft' AS split FROM pool", control=False), key)
     assert reasons(lake, done) == {ids[1]: "no_verified_trace", ids[2]: "no_verified_trace"}
     ids, key = pool(lake, 3, verified=3, shared=True)
-    sql = f"SELECT sample_id, CASE WHEN sample_id = '{ids[1]}' THEN 'rl' ELSE 'sft' END AS split FROM pool ORDER BY influence"
+    split = f"CASE WHEN sample_id = '{ids[1]}' THEN 'rl' ELSE 'sft' END"
+    sql = f"SELECT sample_id, {split} AS split FROM pool ORDER BY influence"
     done = run(lake, STAGE, Parameters(sql=sql, control=False), key)
     assert reasons(lake, done) == {ids[1]: "other_split"}
 
