@@ -19,12 +19,13 @@ from pipelines import banks, curate, deduplicate, difficulty, explore, influence
 from pipelines.lake import Lake
 from pipelines.sources import fingerprint
 from pipelines.stage import Stage, StageCall, WorkerSpec
+from pipelines.tasks import FAMILIES
 from schemas.ids import Json, seed_of
 from schemas.recipe import BankRecipe, Recipe, RecipeError, did_you_mean, explain
 from trainers import evaluate, grpo, sft
 
-RENDERER = {"pillow": PIL.__version__}
-"""What draws task pictures and tool results: another version may set other pixels."""
+RENDERER = {"pillow": PIL.__version__, **{f"task {name}": str(family.VERSION) for name, family in FAMILIES.items()}}
+"""What draws task pictures and tool results, and what is asked about them: another version may set other pixels."""
 
 PARAMETERS: dict[str, type[BaseModel]] = {
     stage.name: stage.parameters
@@ -132,15 +133,15 @@ class _Pool:
 def _shared(plan: Plan) -> _Pool:
     recipe = plan.recipe
     made = {"evaluation": recipe.banks, "influence": recipe.targets}
-    nodes = {
-        role: plan.add(
+    nodes: dict[str, str] = {}
+    for role, entries in made.items():  # targets are built after the banks, and keep away from their states
+        nodes[role] = plan.add(
             "banks" if role == "evaluation" else "targets",
             banks.STAGE,
             banks.Parameters(role=role, banks=_bank_parameters(entries), seed=recipe.seed),
+            tuple(nodes.values()),
             versions=RENDERER,
         )
-        for role, entries in made.items()
-    }
     samples: tuple[str, ...] = ()
     if recipe.sources:
         sources = tuple(
