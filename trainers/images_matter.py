@@ -45,11 +45,11 @@ class ImageEffect:
 
 
 def exchange(pixel_values: torch.Tensor, image_grid_thw: torch.Tensor) -> tuple[torch.Tensor, int]:
-    """The same pictures in other places, and how many moved.
+    """The same pictures in other places, and how many gave way to another.
 
     `pixel_values` is [patches of all pictures, ...] and `image_grid_thw` [pictures, 3], as Qwen's processors make them.
-    Each picture gives way to the next of its own size that shows something else, so tokens and positions stay as they
-    are and a GRPO group does not merely swap copies.
+    Each picture gives way to the next that shows something else, if possible of its own size (another's patches are
+    repeated or cut to fit), so tokens and positions stay as they are and a GRPO group does not merely swap copies.
     """
     import torch
 
@@ -58,10 +58,11 @@ def exchange(pixel_values: torch.Tensor, image_grid_thw: torch.Tensor) -> tuple[
     moved = 0
     places = list(blocks)
     for index, block in enumerate(blocks):
-        others = (other % len(blocks) for other in range(index + 1, index + len(blocks)))
-        for other in others:
-            if grids[other] == grids[index] and not torch.equal(blocks[other], block):
-                places[index] = blocks[other]
+        order = [other % len(blocks) for other in range(index + 1, index + len(blocks))]
+        for other in sorted(order, key=lambda other: grids[other] != grids[index]):
+            fitted = blocks[other][torch.arange(len(block), device=block.device) % len(blocks[other])]
+            if not torch.equal(fitted, block):
+                places[index] = fitted
                 moved += 1
                 break
     return torch.cat(places), moved
@@ -71,14 +72,14 @@ def image_effect(measure: Callable[[Mapping[str, Any]], torch.Tensor], inputs: M
     """Measure one batch with its pictures in place and exchanged; `measure` gives log-probabilities of trained tokens.
 
     Raises `PicturesIgnored` when the batch has lost its pictures or they make no difference beyond rounding, and
-    `ValueError` when no two pictures of one size differ, so that nothing can be said.
+    `ValueError` when all pictures are alike, so that nothing can be said.
     """
     pixels, grid = inputs.get("pixel_values"), inputs.get("image_grid_thw")
     if pixels is None or grid is None or not len(grid):
         raise PicturesIgnored("the batch reached the model without any picture")
     exchanged, moved = exchange(pixels, grid)
     if not moved:
-        raise ValueError("no two pictures of one size differ in the batch: take more samples a step")
+        raise ValueError("all pictures of the batch are alike: take more samples a step")
     before, again = measure(inputs), measure(inputs)
     after = measure({**inputs, "pixel_values": exchanged})
     rounding = NOISE.get(str(before.dtype).removeprefix("torch."), NOISE["bfloat16"])

@@ -64,11 +64,18 @@ def parent(tables: Mapping[str, pa.Table], ctx: Context, base: Path | None, name
 
 
 def load(folder: Path) -> tuple[Any, Any]:
-    """Model (float32 weights, whatever the file holds, so that small updates are not rounded away) and processor."""
+    """Model (float32 weights, whatever the file holds, so that small updates are not rounded away) and processor.
+
+    Without a GPU, a Qwen3-VL gets the seedling's quicker forms of its vision tower; they compute the same.
+    """
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+    if model.config.model_type == "qwen3_vl" and not torch.cuda.is_available():
+        from trainers.seedling.model import quicken
+
+        quicken(model)
     return model, AutoProcessor.from_pretrained(folder, local_files_only=True)
 
 

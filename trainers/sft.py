@@ -11,6 +11,7 @@ Reads `curated`, `samples`, `traces`, and `policies` where it goes on from a tra
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 VERSION = 1
 
+CHECKED = 16
+"""Conversations whose pictures are exchanged before training."""
+
 
 class Parameters(BaseModel):
     """What is taught, for how long, and how fast."""
@@ -42,9 +46,7 @@ class Parameters(BaseModel):
     base: str | None = Field(None, description="Name of the policy that is trained, where it is not an upstream one.")
     steps: int = Field(300, ge=1, description="Optimizer steps.")
     batch: int = Field(32, ge=2, description="Conversations per step.")
-    micro_batch: int | None = Field(
-        None, ge=2, description="Conversations per forward pass; all of `batch` when unset."
-    )
+    parts: int = Field(2, ge=1, description="Forward passes per step; a batch is cut by length, to pad less.")
     learning_rate: float = Field(3e-4, gt=0, description="Peak rate of AdamW; warm-up, then cosine to zero.")
     warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps that warms up.")
     weight_decay: float = Field(0.0, ge=0)
@@ -72,9 +74,8 @@ def train_sft(
 
     from pipelines.workers.encoding import Encoder
 
-    micro = p.micro_batch or p.batch
-    if p.batch % micro:
-        raise ValueError(f"batch {p.batch} is not a multiple of micro_batch {micro}")
+    if p.batch % p.parts:
+        raise ValueError(f"a batch of {p.batch} cannot be cut into {p.parts} equal parts")
     if len(rows) < 2:
         raise NothingToLearn(f"{len(rows)} rows to learn from; two are needed to tell whether pictures matter")
     model, processor = load(start)
@@ -98,13 +99,13 @@ def train_sft(
     arguments = SFTConfig(
         output_dir=str(scratch),
         max_steps=p.steps,
-        per_device_train_batch_size=micro,
-        gradient_accumulation_steps=p.batch // micro,
+        per_device_train_batch_size=p.batch // p.parts,
+        gradient_accumulation_steps=p.parts,
         learning_rate=p.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=round(p.warmup * p.steps),
         weight_decay=p.weight_decay,
-        train_sampling_strategy="random" if p.order == "shuffled" else "sequential",
+        train_sampling_strategy="sequential",
         seed=p.seed,
         data_seed=p.seed,
         use_cpu=not on_gpu,
@@ -118,7 +119,8 @@ def train_sft(
         report_to="none",
         disable_tqdm=True,
     )
-    dataset = Dataset.from_dict({"row": list(range(len(rows)))})
+    order = batches([len(each.ids) for each in encoded], p)
+    dataset = Dataset.from_dict({"row": [row for batch in order for row in batch]})
     trainer = SFTTrainer(
         model, args=arguments, train_dataset=dataset, data_collator=collate, processing_class=processor
     )
@@ -132,11 +134,24 @@ def train_sft(
         values: torch.Tensor = found.log_probs[inputs["labels"][:, 1:] != -100]
         return values
 
-    effect = image_effect(spoken, collate([{"row": index} for index in range(min(len(rows), micro))]))
+    effect = image_effect(spoken, collate([{"row": row} for row in sorted(set(order[0]))[:CHECKED]]))
     trainer.train()
     weights = save(trainer.model, start, out)
     curve = curve_of(trainer.state.log_history, ("mean_token_accuracy",))
     return Trained(out, weights, p.steps, len(rows), curve, effect.as_json())
+
+
+def batches(lengths: Sequence[int], p: Parameters) -> list[list[int]]:
+    """Which rows each step sees: epoch after epoch, each in its order; within a batch the longest come first."""
+    draw = random.Random(f"sft:{p.seed}")
+    rows: list[int] = []
+    while len(rows) < p.steps * p.batch:
+        epoch = list(range(len(lengths)))
+        if p.order == "shuffled":
+            draw.shuffle(epoch)
+        rows += epoch
+    cut = [rows[step * p.batch : (step + 1) * p.batch] for step in range(p.steps)]
+    return [sorted(batch, key=lambda row: -lengths[row]) for batch in cut]
 
 
 def run(
