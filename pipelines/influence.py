@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -86,8 +87,10 @@ def target_means(tables: Mapping[str, pa.Table], p: Parameters, ctx: Context) ->
         raise ValueError(f"bank {foreign[0]!r} is not an influence target; only `evaluate` reads evaluation banks")
     if not banks:
         raise ValueError("influence needs at least one target bank")
-    wanted = {row["sample_id"] for row in banks}
-    steps = {row["sample_id"]: row["steps"] for row in tables["traces"].to_pylist() if row["sample_id"] in wanted}
+    traces = tables["traces"]
+    wanted = pa.array([row["sample_id"] for row in banks])
+    oracle = traces.filter(pc.is_in(traces["sample_id"], value_set=wanted)).to_pylist()
+    steps = {row["sample_id"]: row["steps"] for row in oracle}
     rows = sorted(banks, key=lambda row: (row["bank"], row["sample_id"]))
     found: dict[str, list[Floats]] = {}
     with_steps = [{**row, "steps": steps.get(row["sample_id"])} for row in rows]
