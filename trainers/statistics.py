@@ -7,10 +7,9 @@ Holm, Scand. J. Statist. 6 (1979); Wilson, JASA 22 (1927).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,34 +68,6 @@ def paired_bootstrap(
         high=float(high),
         p=min(1.0, 2 * (beyond + 1) / (resamples + 1)),
     )
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two arms on one bank; `p_holm` is `paired.p` corrected over the banks that were compared together."""
-
-    bank: str
-    paired: Paired
-    p_holm: float
-
-
-def compare_arms(evals: Iterable[Mapping[str, Any]], before: str, after: str) -> list[Comparison]:
-    """Accuracy of two arms, bank by bank in their order, from rows of table `evals`.
-
-    Questions that either arm has not answered, or whose verdict is undecided, are left out; `paired.n` counts the rest.
-    """
-    found: dict[str, dict[str, dict[str, float]]] = {}
-    for row in evals:
-        if row["correct"] is not None:
-            found.setdefault(row["bank"], {}).setdefault(row["arm"], {})[row["sample_id"]] = float(row["correct"])
-    pairs: dict[str, Paired] = {}
-    for bank in sorted(found):
-        first, second = found[bank].get(before, {}), found[bank].get(after, {})
-        both = sorted(first.keys() & second.keys())
-        if both:
-            pairs[bank] = paired_bootstrap([first[each] for each in both], [second[each] for each in both])
-    corrected = holm([paired.p for paired in pairs.values()])
-    return [Comparison(bank, paired, p) for (bank, paired), p in zip(pairs.items(), corrected, strict=True)]
 
 
 def _resampled_means(differences: NDArray[np.float64], resamples: int, seed: int) -> NDArray[np.float64]:
