@@ -7,11 +7,14 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import torch
+from trl import GRPOTrainer
 
 from tests.trainers.conftest import Classroom, classroom, save_policy
 from trainers.dataset import NothingToLearn
 from trainers.grpo import Parameters, train_grpo
-from trainers.grpo_trainer import conversation_text
+from trainers.grpo_trainer import GroupTrainer, conversation_text
+from trainers.images_matter import PicturesIgnored
 from trainers.policy import Trained
 from trainers.rewards import REWARDS
 from trainers.sft import Parameters as SftParameters
@@ -65,6 +68,55 @@ def test_two_steps_with_tools_in_the_loop(pupil: tuple[Classroom, Path], tmp_pat
     logged = pq.read_table(tmp_path / "scratch" / "completions" / "completions_00002.parquet")
     assert {"step", "prompt", "completion", "sample_id", "advantage", *REWARDS} <= set(logged.column_names)
     assert {entry["tools/call_frequency"] > 0 for entry in trained.curve} == {True}
+
+
+def test_each_rollout_is_trained_on_its_own_pictures(
+    pupil: tuple[Classroom, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch of padded rollouts gives each token the log-probability that it has alone, with its own pictures."""
+    room, start = pupil
+    draw = GroupTrainer._generate_and_score_completions
+    compared: list[int] = []
+
+    def compare(self: Any, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        batch = draw(self, inputs)
+        trained = batch["completion_mask"] * batch["tool_mask"]
+        together = torch.split(self._spoken(batch), trained.sum(dim=1).tolist())
+        for row, environment in enumerate(self.environments):
+            prompt = batch["prompt_ids"][row][batch["prompt_mask"][row].bool()]
+            said = batch["completion_ids"][row][batch["completion_mask"][row].bool()]
+            ids = torch.cat([prompt, said])[None]
+            pixels = self.processing_class.image_processor(images=environment._shown, return_tensors="pt")
+            is_picture = (ids == self.processing_class.image_token_id).long()
+            with torch.no_grad():
+                logits = self.model(input_ids=ids, mm_token_type_ids=is_picture, **pixels).logits[0] / self.temperature
+            alone = logits.log_softmax(-1)[len(prompt) - 1 : -1].gather(1, said[:, None])[:, 0]
+            kept = trained[row][: len(said)].bool()
+            torch.testing.assert_close(together[row], alone[kept], atol=1e-4, rtol=1e-4)
+            compared.append(len(environment._shown))
+        return batch
+
+    monkeypatch.setattr(GroupTrainer, "_generate_and_score_completions", compare)
+    questions = [{**sample, "tools_help": True} for sample in room.samples]
+    p = P.model_copy(update={"steps": 1})
+    train_grpo(questions, start, tmp_path / "policy", p, room.load, tmp_path / "scratch")
+    assert len(compared) == 8 and max(compared) == 2
+
+
+def test_pictures_that_trl_drops_stop_the_training(
+    pupil: tuple[Classroom, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TRL trains a batch without pixels when its picture tokens do not add up; we do not."""
+    room, start = pupil
+    drawn = GRPOTrainer._generate_and_score_completions
+
+    def drop(self: Any, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        return {name: value for name, value in drawn(self, inputs).items() if name != "pixel_values"}
+
+    monkeypatch.setattr(GRPOTrainer, "_generate_and_score_completions", drop)
+    questions = [{**sample, "tools_help": True} for sample in room.samples]
+    with pytest.raises(PicturesIgnored, match="step 1: the trainer dropped the pictures"):
+        train_grpo(questions, start, tmp_path / "policy", P, room.load, tmp_path / "scratch")
 
 
 def test_too_few_questions_are_refused(room: Classroom, policy: Path, tmp_path: Path) -> None:

@@ -2,11 +2,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
+from pipelines.workers.encoding import Encoder
 from tests.trainers.conftest import Classroom
-from trainers.sft import Parameters, train_sft
+from trainers.dataset import Album, NothingToLearn, taught
+from trainers.policy import load
+from trainers.sft import Parameters, batches, train_sft
 
 P = Parameters(steps=3, batch=6, learning_rate=1e-3)
 
@@ -25,3 +31,39 @@ def test_three_steps_learn_repeatably_and_save_a_whole_policy(policy: Path, room
     assert {"config.json", "tokenizer.json", "chat_template.jinja"} <= {
         path.name for path in (tmp_path / "a").iterdir()
     }
+
+
+def test_loss_is_taken_on_what_the_assistant_says_and_on_nothing_else(policy: Path, room: Classroom) -> None:
+    _, processor = load(policy)
+    encoder = Encoder(processor, Album(room.load, room.lessons))
+    row = room.lessons[-1]
+    encoded = encoder.encode(taught(row), opened=False)
+    told = processor.tokenizer.decode([label for label in encoded.labels if label != -100])
+    turns = [message.text for message in taught(row) if message.role == "assistant"]
+    assert told == "".join(f"{text}<|im_end|>" for text in turns)
+    assert len(turns) == 2 and len(encoded.pictures) == 2
+
+
+@given(
+    st.lists(st.integers(1, 90), min_size=1, max_size=30),
+    st.integers(1, 12),
+    st.integers(2, 8),
+    st.sampled_from(["shuffled", "curated"]),
+)
+def test_every_row_is_taught_equally_often(lengths: list[int], steps: int, batch: int, order: str) -> None:
+    p = Parameters(steps=steps, batch=batch, parts=1, order=order)
+    made = batches(lengths, p)
+    assert made == batches(lengths, p) and [len(each) for each in made] == [batch] * steps
+    for each in made:
+        assert [lengths[row] for row in each] == sorted((lengths[row] for row in each), reverse=True)
+    counts = [sum(each.count(row) for each in made) for row in range(len(lengths))]
+    assert max(counts) - min(counts) <= 1
+    if order == "curated":
+        assert sorted(made[0]) == sorted(row % len(lengths) for row in range(batch))
+
+
+def test_impossible_wishes_are_refused(policy: Path, room: Classroom, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="a batch of 6 cannot be cut into 4 equal parts"):
+        train_sft(room.lessons, policy, tmp_path, Parameters(batch=6, parts=4), room.load, tmp_path)
+    with pytest.raises(NothingToLearn, match="1 rows to learn from"):
+        train_sft(room.lessons[:1], policy, tmp_path, Parameters(), room.load, tmp_path)
