@@ -34,12 +34,14 @@ VERSION = 1
 SPLITS = ("sft", "rl")
 
 DEFAULT_SQL = """
-SELECT sample_id, split
-FROM (SELECT *, CASE WHEN zero_variance < 0.75 THEN 'rl' WHEN trace_id IS NOT NULL THEN 'sft' END AS split FROM pool)
-WHERE split IS NOT NULL
+WITH turns AS (SELECT *, dense_rank() OVER (ORDER BY cluster_id) % 3 AS turn FROM pool)
+SELECT sample_id, CASE turn WHEN 0 THEN 'rl' ELSE 'sft' END AS split
+FROM turns
+WHERE CASE turn WHEN 0 THEN zero_variance < 0.75 ELSE trace_id IS NOT NULL AND pass_rate < 1 END
 ORDER BY influence DESC NULLS LAST, sample_id
 """
-"""Reinforcement where the policy is right now and then, so that a group's rewards differ; imitation of the rest."""
+"""Two clusters of three for imitation, of what the policy does not always get right; the third for reinforcement, where
+it is right now and then, so that the rewards of a group differ. The most helpful come first."""
 
 POOL = """
 CREATE TABLE pool AS

@@ -86,11 +86,13 @@ def test_the_control_has_the_same_sizes_from_the_same_pool(lake):
     assert chosen(lake, again) == chosen(lake, done)
 
 
-def test_the_default_uses_both_splits(lake):
-    _, key = pool(lake, 9, verified=9)
-    found = chosen(lake, run(lake, STAGE, Parameters(), key))
-    assert [split for split, *_ in found] == ["rl"] * 3 + ["sft"] * 6
-    assert "zero_variance" in DEFAULT_SQL
+def test_the_default_uses_both_splits_and_never_cuts_a_cluster(lake):
+    _, key = pool(lake, 45, verified=30)
+    done = run(lake, STAGE, Parameters(), key)
+    splits = [split for split, *_ in chosen(lake, done)]
+    assert 0 < splits.count("rl") <= 15 and 0 < splits.count("sft") <= 30
+    assert not {"other_split", "no_verified_trace"} & set(reasons(lake, done).values())
+    assert "influence" in DEFAULT_SQL
 
 
 WRONG = {
