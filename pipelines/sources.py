@@ -24,7 +24,7 @@ RECORD = ("record_id", "source", "file", "row", "paths", "fields", "error")
 in it, from 1; picture files, relative to the source's folder; the rest, as JSON text; why it cannot be read."""
 
 FILE_KEYS = ("file_name", "file_names")
-IMAGE_KEYS = ("image", "images")
+IMAGE_KEYS = ("image", "images", *FILE_KEYS)
 
 
 class SourceError(ValueError):
@@ -52,10 +52,10 @@ def list_records(name: str, path: Path, limit: int | None = None) -> list[dict[s
 
 
 def fingerprint(path: Path) -> str:
-    """Hash of the content of a source: names and bytes of its metadata, pictures and Parquet files."""
+    """Hash of the content of a source: names and bytes of its files, except hidden ones."""
     base = path if path.is_dir() else path.parent
     whole = hashlib.blake2b(digest_size=16)
-    for file in sorted(item for item in base.rglob("*") if item.is_file()) if path.is_dir() else [path]:
+    for file in _visible(base, "*") if path.is_dir() else [path]:
         with file.open("rb") as stream:
             whole.update(f"{file.relative_to(base).as_posix()}:{file.stat().st_size}:".encode())
             whole.update(hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).digest())
@@ -90,8 +90,8 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
         return
     if not path.is_dir():
         raise SourceError(f"{path}: no such folder or Parquet file")
-    tables = sorted(path.rglob("*.parquet"))
-    lists = sorted(path.rglob("metadata.jsonl"))
+    tables = _visible(path, "*.parquet")
+    lists = _visible(path, "metadata.jsonl")
     if not tables and not lists:
         raise SourceError(
             f"{path}: neither a metadata.jsonl (one JSON object a line, with `file_name`) nor a .parquet file is in it"
@@ -100,6 +100,11 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
         yield from _jsonl(file, path)
     for file in tables:
         yield from _parquet(file, path)
+
+
+def _visible(base: Path, pattern: str) -> list[Path]:
+    found = (item for item in base.rglob(pattern) if item.is_file())
+    return sorted(item for item in found if not any(part.startswith(".") for part in item.relative_to(base).parts))
 
 
 def _jsonl(file: Path, base: Path) -> Iterator[dict[str, Any]]:
@@ -130,7 +135,9 @@ def _parquet(file: Path, base: Path) -> Iterator[dict[str, Any]]:
     images = image_columns(parquet.schema_arrow)
     if not images:
         known = ", ".join(parquet.schema_arrow.names)
-        raise SourceError(f"{file}: no image column (struct<bytes, path>, binary, or text named `image`) among {known}")
+        raise SourceError(
+            f"{file}: no image column (struct<bytes, path>, binary, or a path in `image` or `file_name`) among {known}"
+        )
     others = [name for name in parquet.schema_arrow.names if name not in images]
     name, number = file.relative_to(base).as_posix(), 0
     for group in range(parquet.num_row_groups):
@@ -149,7 +156,7 @@ def _parquet(file: Path, base: Path) -> Iterator[dict[str, Any]]:
 
 
 def image_columns(schema: pa.Schema) -> list[str]:
-    """Columns that hold pictures: struct<bytes, path>, binary, or text named `image`/`images`; also lists of those."""
+    """Columns that hold pictures: struct<bytes, path>, binary, or paths in `image`, `file_name` and their plurals."""
     found = []
     for field in schema:
         kind = field.type

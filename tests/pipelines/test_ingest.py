@@ -1,5 +1,6 @@
 """Ingest on real files: pictures with every kind of trouble, and what each record becomes."""
 
+import base64
 import io
 import json
 from pathlib import Path
@@ -161,6 +162,37 @@ def test_parquet_with_image_columns(lake, tmp_path):
     assert len(rows(lake, ingested(lake, tmp_path / "plain.parquet", limit=2), "captions")) == 2
 
 
+def test_an_imagefolder_whose_metadata_is_parquet(lake, tmp_path):
+    (tmp_path / "in" / "train").mkdir(parents=True)
+    (tmp_path / "in" / "train" / "a.png").write_bytes(encoded(picture(1)))
+    pq.write_table(
+        pa.table({"file_name": ["a.png"], "text": ["A cat."]}), tmp_path / "in" / "train" / "metadata.parquet"
+    )
+    done = ingested(lake, tmp_path / "in")
+    assert [row["path"] for row in rows(lake, done, "images")] == ["train/a.png"]
+    assert [row["text"] for row in rows(lake, done, "captions")] == ["A cat."]
+
+
+def test_an_image_column_of_texts_is_pictures_or_failures(lake, tmp_path):
+    """A text is a path in the source; what was a picture before someone printed it is counted, never dropped."""
+    image, path = picture(1), tmp_path / "in"
+    path.mkdir()
+    (path / "beside.png").write_bytes(encoded(image))
+    texts = [
+        "beside.png",
+        "<PIL.PngImagePlugin.PngImageFile image mode=RGB size=64x64 at 0x7F2C>",
+        str({"bytes": encoded(image), "path": None}),
+        base64.b64encode(encoded(image)).decode(),
+        None,
+    ]
+    table = pa.table({"image": texts, "question": ["What?"] * 5, "answer": ["a cat"] * 5})
+    pq.write_table(table, path / "part.parquet")
+    done = ingested(lake, path)
+    assert (done.counts.read, done.counts.failed, done.counts.children_kept) == (5, 4, 1)
+    assert [row["image_ids"] for row in rows(lake, done, "samples")] == [[picture_id(image)]]
+    assert [row["row_id"][-1] for row in rows(lake, done, "failures")] == ["2", "3", "4", "5"]
+
+
 def test_a_source_that_is_none_says_what_would_be_right(tmp_path):
     with pytest.raises(SourceError, match="no such folder"):
         list_records("x", tmp_path / "gone")
@@ -174,6 +206,7 @@ def test_a_source_that_is_none_says_what_would_be_right(tmp_path):
 def test_changed_bytes_change_the_fingerprint_and_so_the_key(tmp_path):
     path = folder(tmp_path / "in", [{"file_name": "a.png", "caption": "x"}], {"a.png": b"one"})
     before = fingerprint(path)
+    (path / ".DS_Store").write_bytes(b"a file manager was here")
     assert fingerprint(path) == before
     (path / "a.png").write_bytes(b"two")
     assert fingerprint(path) != before
