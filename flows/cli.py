@@ -10,13 +10,9 @@ import os
 import sys
 from pathlib import Path
 
-from flows.quiet import hush
+import typer
 
-hush()  # before anything imports Prefect or transformers
-
-import typer  # noqa: E402
-
-from flows import command_data, command_lake, command_run, command_serve, console  # noqa: E402
+from flows import command_data, command_lake, command_run, command_serve, console
 
 app = typer.Typer(
     name="evolens",

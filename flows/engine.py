@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from flows import console
 from flows.plan import Node, Plan
 from pipelines.lake import Lake, Manifest, runs
-from pipelines.runner import Beam, Progress, Runner, run_stage
+from pipelines.runner import Beam, Processes, Progress, Runner, run_stage
 
 
+@cache
 def runner_of(processes: int) -> Runner:
-    """Where parts run: Beam in this process, or Beam with `processes` worker processes."""
-    if processes == 1:
-        return Beam()
-    return Beam(options=[f"--direct_num_workers={processes}", "--direct_running_mode=multi_processing"])
+    """Where parts run: Beam in this process, or a pool of `processes` that keep their models between stages."""
+    return Beam() if processes == 1 else Processes(processes)
 
 
 def run_node(plan: Plan, node: Node, run: runs.Run | None = None) -> str:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import warnings
 
 QUIET = {
     "DO_NOT_TRACK": "1",
@@ -31,3 +33,5 @@ def hush() -> None:
     """Tell Prefect, Hugging Face and vLLM to send nothing and to keep quiet on the terminal."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    warnings.filterwarnings("ignore", category=FutureWarning)  # of transformers and TRL about each other
+    logging.basicConfig(level=logging.ERROR)  # Beam warns on the root logger of clients that nobody asked for

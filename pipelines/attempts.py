@@ -71,17 +71,23 @@ def attempt(
     purpose: str,
     index: int,
     image_ids: Sequence[str] | None = None,
+    keep: bool = False,
 ) -> Asking[Attempt]:
     """Attempt number `index` (from 0) of this stage's worker; `image_ids` shows other pictures than the sample's.
 
-    Attempts differ in their seed and in nothing else.
+    Attempts differ in their seed and in nothing else. What tools make is stored only where a trace may come of the
+    attempt (`keep`); otherwise the operation is recorded, and the picture can be made again.
     """
+
+    def add(made: Image.Image) -> str:
+        return str(ctx.store(made, origin="tool", license=sample["license"])["image_id"]) if keep else ctx.show(made)
+
     shown = sample["image_ids"] if image_ids is None else image_ids
     seed = seed_of("attempt", asked.seed, sample["sample_id"], purpose, index)
     episode = yield from converse(
         sample,
         [ctx.image(image) for image in shown],
-        lambda made: str(ctx.store(made, origin="tool", license=sample["license"])["image_id"]),
+        add,
         sampling=asked.sampling,
         seed=seed,
         purpose=purpose,
@@ -206,10 +212,8 @@ class Moves:
         made = outcome(line.shown, line.steps[-1])
         if isinstance(made, CallError):
             return replace(line, steps=(*line.steps, observation(text=str(made))))
-        stored = self._ctx.store(made, origin="tool", license=self._sample["license"])
-        return replace(
-            line, shown=(*line.shown, made), steps=(*line.steps, observation(image_id=str(stored["image_id"])))
-        )
+        seen = observation(image_id=self._ctx.show(made))
+        return replace(line, shown=(*line.shown, made), steps=(*line.steps, seen))
 
     def _judge(self, line: Line) -> Line:
         verdict = verify_row(line.texts[-1], self._sample)

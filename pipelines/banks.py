@@ -23,7 +23,7 @@ from pipelines.captions.injection import KINDS, inject, offers
 from pipelines.near import perceptual_hash
 from pipelines.stage import Context, Stage
 from pipelines.tasks import FAMILIES
-from pipelines.tasks.rows import LICENSE, caption_row, oracle_steps, sample_row, trace_row
+from pipelines.tasks.rows import caption_row, oracle_steps, sample_row, trace_row
 from pipelines.tools import picture_id
 from schemas.ids import seed_of
 from schemas.outcome import Drop, Keep, Outcome, Row
@@ -126,7 +126,7 @@ def _draw(spec: Row, seed: int, ctx: Context, taken: set[str]) -> tuple[Row, Row
         sample, trace, shown = injection.sample, injection.trace, ()
     for origin, images in (("task", made.images), ("tool", shown)):
         for image in images:
-            ctx.store(image, origin=origin, license=LICENSE)
+            ctx.store(image, origin=origin, license=sample["license"])
     taken.update(ids, [sample["state_id"]])
     return sample, trace
 

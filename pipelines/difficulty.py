@@ -150,8 +150,7 @@ def _controls(row: Row, p: Parameters, ctx: Context) -> dict[str, tuple[int, lis
     if p.blurred:
         blurred = []
         for image in map(ctx.image, row["image_ids"]):
-            soft = image.filter(ImageFilter.GaussianBlur(p.blur * max(image.size)))
-            blurred.append(str(ctx.store(soft, origin="blurred", license=row["license"])["image_id"]))
+            blurred.append(ctx.show(image.filter(ImageFilter.GaussianBlur(p.blur * max(image.size)))))
         found["blurred"] = (p.blurred, blurred)
     return found
 

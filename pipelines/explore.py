@@ -41,7 +41,8 @@ def best(attempts: list[Attempt]) -> Attempt | None:
 
 def run(row: dict[str, Any], p: Parameters, ctx: Context) -> Asking[Outcome]:
     """One sample → one trace of the policy, or a drop."""
-    made = yield from together([attempt(row, p, ctx, purpose="explore", index=i) for i in range(p.attempts)])
+    asked = [attempt(row, p, ctx, purpose="explore", index=index, keep=True) for index in range(p.attempts)]
+    made = yield from together(asked)
     failed = accident(made)
     if failed:
         return failed

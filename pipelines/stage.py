@@ -174,6 +174,10 @@ class Context:
         """The stored file of a picture. Raises `pipelines.lake.MissingPicture`."""
         return self._pictures.data(image_id)
 
+    def show(self, image: Image.Image) -> str:
+        """Let the worker see a picture without storing it; returns its id. What a tool made can be made again."""
+        return self._pictures.show(self._owner, image)
+
     def store(
         self,
         image: Image.Image | bytes,

@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from pipelines.stage import Context, Stage
 from pipelines.tasks import FAMILIES
-from pipelines.tasks.rows import LICENSE, caption_row, oracle_steps, sample_row, trace_row
+from pipelines.tasks.rows import caption_row, oracle_steps, sample_row, trace_row
+from pipelines.tools import picture_id
 from schemas.ids import seed_of
 from schemas.outcome import Child, Expansion, Keep
 from schemas.rows import lineage
@@ -77,11 +78,12 @@ def run(row: dict[str, Any], p: Parameters, ctx: Context) -> Expansion:
     """One spec → its sample, pictures, proven trace and caption."""
     family = FAMILIES[row["task"]]
     made = family.make(row["seed"], row["dial"])
-    images = [ctx.store(image, origin="task", license=LICENSE)["image_id"] for image in made.images]
+    images = [picture_id(image) for image in made.images]
     sample = sample_row(row["task"], row["dial"], made, images)
     steps, shown = oracle_steps(made)
-    for image in shown:
-        ctx.store(image, origin="tool", license=LICENSE)
+    for origin, drawn in (("task", made.images), ("tool", shown)):
+        for image in drawn:
+            ctx.store(image, origin=origin, license=sample["license"])
     trace = trace_row(sample, steps, family.VERSION)
     caption = caption_row(row["task"], made, images[0], sample["sample_id"])
     also = {

@@ -100,6 +100,7 @@ class PictureStore:
         self._where: dict[str, tuple[str, int, int]] = {}  # image id -> pack, row group, row in the group
         self._packs: set[str] = set()
         self._pending: dict[object, dict[str, Picture]] = {}
+        self._shown: dict[object, dict[str, Image.Image]] = {}
         self._decoded: OrderedDict[str, Image.Image] = OrderedDict()
         self._lock = threading.RLock()
 
@@ -109,6 +110,9 @@ class PictureStore:
             for held in self._pending.values():
                 if image in held:
                     return held[image].data
+            for shown in self._shown.values():
+                if image in shown:
+                    return encode(shown[image])
             for _ in range(2):  # a pack that gc removed may have a twin: look again once
                 if image not in self._where:
                     self._rescan()
@@ -123,6 +127,9 @@ class PictureStore:
     def image(self, image: str) -> Image.Image:
         """RGB pixels of a picture; a copy, so that drawing on it harms nobody. Raises as `data` does."""
         with self._lock:
+            for shown in self._shown.values():
+                if image in shown:
+                    return shown[image].copy()
             if image in self._decoded:
                 self._decoded.move_to_end(image)
                 return self._decoded[image].copy()
@@ -138,6 +145,13 @@ class PictureStore:
         with self._lock:
             self._pending.setdefault(owner, {})[picture.image_id] = picture
 
+    def show(self, owner: object, picture: Image.Image) -> str:
+        """Show a picture to this process until `owner` is released, and never pack it; returns its id."""
+        name = id_of(picture)
+        with self._lock:
+            self._shown.setdefault(owner, {})[name] = picture.convert("RGB")
+        return name
+
     def held(self, owner: object) -> dict[str, Picture]:
         """What `owner` holds, by image id."""
         with self._lock:
@@ -147,6 +161,7 @@ class PictureStore:
         """Forget what `owner` held."""
         with self._lock:
             self._pending.pop(owner, None)
+            self._shown.pop(owner, None)
 
     def ids_in(self, pack: Path) -> list[str]:
         """Image ids of one pack."""

@@ -22,6 +22,9 @@ SOURCE = "evolens"
 LICENSE = "CC0-1.0"
 """Pictures and texts drawn by a program are given away."""
 
+LICENSES = {"charts": "BSD-3-Clause"}
+"""Families that draw from data of others carry the licence of those data: charts, the tables of vega_datasets."""
+
 
 def sample_row(task: str, dial: int, made: Made, image_ids: Sequence[str]) -> dict[str, Any]:
     """Columns of table `samples`."""
@@ -36,7 +39,7 @@ def sample_row(task: str, dial: int, made: Made, image_ids: Sequence[str]) -> di
         dial=dial,
         domain="synthetic",
         source=SOURCE,
-        license=LICENSE,
+        license=LICENSES.get(task, LICENSE),
         program=dict(made.program),
         state_id=state_id(made),
         region=[{"label": region.label, "box": list(region.box)} for region in made.region] or None,
@@ -92,7 +95,7 @@ def caption_row(task: str, made: Made, image_id: str, sample_id: str) -> dict[st
             for clause in made.caption.clauses
         ],
         "source": "program",
-        "license": LICENSE,
+        "license": LICENSES.get(task, LICENSE),
         "task": task,
         "domain": "synthetic",
     }

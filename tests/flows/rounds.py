@@ -69,6 +69,7 @@ def start(target: Callable[..., None], *arguments: Any, log: Path) -> ForkServer
 def finish(process: ForkServerProcess, log: Path, timeout: float = 600.0) -> None:
     """Wait for a child and fail with its log unless it ended well."""
     process.join(timeout)
+    kill_group(process)  # nothing that it started may outlive it
     assert process.exitcode == 0, f"exit code {process.exitcode}\n{log.read_text()[-4000:]}"
 
 
@@ -139,6 +140,6 @@ def data_hashes(lake: Path) -> dict[str, str]:
 def kill_group(process: ForkServerProcess) -> None:
     """SIGKILL to the child and everything it started."""
     assert process.pid is not None
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, 9)
     process.join(30)

@@ -1,0 +1,70 @@
+"""Plans: keys chain, rounds chain, and what a recipe may not set is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flows.plan import make_plan, steps
+from pipelines.lake import Lake
+from schemas.recipe import RecipeError, load
+from tests.flows import rounds
+
+
+def planned(folder: Path, **overrides: object) -> dict[str, str]:
+    recipe = load(rounds.write_recipe(folder), {name.replace("__", "."): value for name, value in overrides.items()})
+    return {name: node.key for name, node in make_plan(recipe, Lake(folder / "lake")).nodes.items()}
+
+
+def test_every_node_comes_after_its_inputs_and_before_anything_ran_all_would(tmp_path: Path) -> None:
+    plan = make_plan(load(rounds.write_recipe(tmp_path)), Lake(tmp_path / "lake"))
+    seen: set[str] = set()
+    for node in plan.nodes.values():
+        assert seen >= set(node.inputs), node.name
+        seen.add(node.name)
+    assert {(step.state, step.why) for step in steps(plan, {})} == {("run", "never ran")}
+
+
+def test_a_parameter_changes_the_keys_of_its_stage_and_of_what_follows(tmp_path: Path) -> None:
+    before, after = planned(tmp_path), planned(tmp_path, stages__curate__seed=5)
+    changed = {name for name in before if before[name] != after[name]}
+    trained = {f"r1/{prefix}{kind}" for prefix in ("", "control_") for kind in ("sft", "grpo")}
+    assert changed == {"r1/curate", *trained, *(name.replace("r1/", "r1/evaluate_") for name in trained)}
+
+
+def test_how_work_is_cut_changes_no_key(tmp_path: Path) -> None:
+    assert planned(tmp_path) == planned(tmp_path, execution__part_rows=3, execution__processes=2)
+
+
+def test_the_second_round_measures_with_the_policy_of_the_first(tmp_path: Path) -> None:
+    recipe = load(rounds.write_recipe(tmp_path), {"rounds": 2, "sft_from": "previous", "accumulate": True})
+    nodes = make_plan(recipe, Lake(tmp_path / "lake")).nodes
+    trained = nodes["r1/grpo"].key
+    for stage in ("explore", "difficulty", "influence", "evaluate_base"):
+        worker = nodes[f"r2/{stage}"].call.worker
+        assert worker is not None and worker.identity.revision == trained, stage
+    assert "r1/grpo" in nodes["r2/sft"].inputs
+    assert "r1/synthesize" in nodes["r2/difficulty"].inputs
+    assert nodes["r1/synthesize"].key != nodes["r2/synthesize"].key
+
+
+def test_only_evaluation_reads_the_evaluation_banks(tmp_path: Path) -> None:
+    nodes = make_plan(load(rounds.write_recipe(tmp_path)), Lake(tmp_path / "lake")).nodes
+    readers = {name.split("/")[-1].split("_")[0] for name, node in nodes.items() if "banks" in node.inputs}
+    assert readers == {"evaluate", "deduplicate", "targets"}  # the last two read fingerprints only
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"stages__dificulty__rollouts": 3}, "unknown stage; did you mean 'difficulty'"),
+        ({"stages__sft__arm": "random"}, "stages.sft.arm: the plan sets this"),
+        ({"stages__difficulty__rollouts": 1}, "stages.difficulty: rollouts: Input should be greater"),
+        ({"policy__url": "lokal:seedling"}, "unknown scheme"),
+    ],
+)
+def test_what_cannot_be_planned_is_said(tmp_path: Path, overrides: dict[str, object], message: str) -> None:
+    with pytest.raises(RecipeError, match=r".") as caught:
+        planned(tmp_path, **overrides)
+    assert message in str(caught.value)
