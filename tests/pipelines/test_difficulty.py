@@ -1,15 +1,22 @@
 """Difficulty: pass rates that mean something, a search where nothing was right, and no sample lost."""
 
 import json
+from functools import partial
 
 import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from pipelines import workers
 from pipelines.attempts import Moves
 from pipelines.difficulty import STAGE, Parameters, wilson, zero_variance
 from pipelines.lake import Lake
+from pipelines.runner import run_stage
+from pipelines.stage import StageCall, WorkerSpec
+from pipelines.tasks import FAMILIES
+from pipelines.tasks.rows import sample_row
+from pipelines.tools import picture_id
 from schemas.messages import pictures
 from schemas.requests import Failed, Generated
 from tests.pipelines.jobs import IDENTITY, given, picture, reasons, rows, run, said, sample
@@ -121,6 +128,27 @@ def test_the_order_of_rows_and_how_they_are_cut_change_nothing(lake, tmp_path):
     }
 
 
+def test_with_a_real_model_other_part_sizes_give_the_same_labels(tmp_path):
+    """Parts of 3 and of 8 rows are other batches; what is said, hence k of n and every label, must not depend on it."""
+    spec = workers.WorkerSpec("local:seedling", options=(("device", "cpu"),))
+    worker = WorkerSpec(workers.identity_of(spec), partial(workers.connect, spec))
+    made = [(task, FAMILIES[task].make(seed, 0)) for task in ("counting", "charts") for seed in range(4)]
+    samples = [sample_row(task, 0, each, [picture_id(image) for image in each.images]) for task, each in made]
+    images = [image for _, each in made for image in each.images]
+    clusters = [{"sample_id": row["sample_id"], "cluster_id": row["sample_id"]} for row in samples]
+    asked = Parameters(rollouts=3, iterations=2, max_tokens=24, max_turns=2)
+    found = []
+    for part_rows in (3, 8):
+        lake = Lake(tmp_path / str(part_rows))
+        upstream = given(lake, *images, samples=samples, clusters=clusters)
+        done = run_stage(lake, StageCall(STAGE, asked, (upstream,), worker, part_rows=part_rows, wave_rows=8))
+        assert (done.counts.read, done.counts.kept) == (8, 8)
+        said = {row["rollout_id"]: (row["text"], row["correct"]) for row in rows(lake, done, "rollouts")}
+        found.append((rows(lake, done, "difficulty"), said))
+    assert found[0] == found[1]
+    assert len({text for text, _ in found[0][1].values()}) > 8  # it did say something
+
+
 @drawn(st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_the_interval_holds_the_rate_and_shrinks(counts):
     k, n = counts
@@ -150,7 +178,7 @@ def test_a_line_of_the_search_is_a_conversation(lake):
     class Stub:
         worker = type("W", (), {"identity": IDENTITY})
         image = staticmethod(lambda name: PHOTO)
-        store = staticmethod(lambda image, **_: {"image_id": "made"})
+        show = staticmethod(lambda image: "made")
 
     row = sample(PHOTO)
     moves = Moves(row, Parameters(), Stub())  # type: ignore[arg-type]
