@@ -39,9 +39,12 @@ def gc(
     Example: `evolens gc --keep-runs 2 --dry-run`
     """
     from pipelines.lake import Lake
+    from pipelines.lake.catalog import build_catalog
     from pipelines.lake.gc import collect
 
     removed = collect(Lake(lake), keep_runs, dry_run=dry_run)
+    if removed and not dry_run:
+        build_catalog(Lake(lake))  # its views name every file that was there
     if as_json:
         print_json([{"file": name, "bytes": size} for name, size in removed])
         return
