@@ -45,6 +45,7 @@ class Parameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kinds: tuple[Kind, ...] = Field(KINDS, min_length=1, description="Kinds of phrase that may be swapped, kept even.")
+    limit: int | None = Field(None, ge=1, description="Most injections; the captions beyond are dropped.")
     seed: int = Field(0, ge=0, description="Another seed chooses other swaps.")
 
 
@@ -62,7 +63,11 @@ def run(tables: Mapping[str, pa.Table], p: Parameters, ctx: Context) -> Iterator
     used: Counter[str] = Counter()
     captions = tables["input"].to_pylist()
     for caption in sorted(captions, key=lambda row: seed_of("vicrit", p.seed, row["caption_id"])):
-        yield caption["caption_id"], _one(caption, p, used)
+        made = sum(used.values())
+        if p.limit is not None and made >= p.limit:
+            yield caption["caption_id"], Drop("over_limit", made + 1, p.limit)
+        else:
+            yield caption["caption_id"], _one(caption, p, used)
 
 
 def _one(caption: Row, p: Parameters, used: Counter[str]) -> Outcome:

@@ -128,6 +128,9 @@ def test_kinds_are_kept_even(lake):
     assert set(counts) == set(KINDS) and max(counts.values()) - min(counts.values()) <= 2
     only = rows(lake, run(lake, STAGE, Parameters(kinds=("count",)), upstream), "injections")
     assert {row["kind"] for row in only} == {"count"}
+    limited = run(lake, STAGE, Parameters(limit=5), upstream)
+    assert (limited.counts.kept, limited.counts.read) == (5, len(made))
+    assert {row["reason"] for row in rows(lake, limited, "rejects")} <= {"over_limit", "no_provable_swap"}
 
 
 @drawn(st.lists(st.sampled_from(KINDS), min_size=1, max_size=6), st.integers(0, 99))
