@@ -24,12 +24,12 @@ seed: 3
 policy: {{url: "local:seedling"}}
 embedder: {{url: "embed:seedling"}}
 sources:
-  - {{name: photographs, path: {photographs}, format: imagefolder, limit: 2}}
+  - {{name: photographs, path: {photographs}, format: imagefolder, limit: 1}}
 tasks:
-  - {{task: counting, dial: 0, count: 12}}
-  - {{task: search, dial: 0, count: 8}}
-  - {{task: charts, dial: 0, count: 4}}
-  - {{task: geometry, dial: 0, count: 4}}
+  - {{task: counting, dial: 0, count: 8}}
+  - {{task: search, dial: 0, count: 4}}
+  - {{task: charts, dial: 0, count: 2}}
+  - {{task: geometry, dial: 0, count: 2}}
 banks:
   counting: {{task: counting, dial: 0, count: 6}}
   search: {{task: search, dial: 0, count: 4}}
@@ -38,7 +38,7 @@ targets:
 execution: {{part_rows: 8, wave_rows: 8, max_failed: 0.0}}
 stages:
   explore: {{attempts: 1, max_tokens: 60}}
-  difficulty: {{rollouts: 4, max_tokens: 60, iterations: 2}}
+  difficulty: {{rollouts: 4, max_tokens: 60, iterations: 1}}
   influence: {{dimension: 64}}
   sft: {{steps: 3, batch: 4}}
   grpo: {{steps: 2, prompts: 2, generations: 4, max_completion: 120}}
@@ -116,6 +116,13 @@ def run_plain(recipe: str, lake: str) -> None:
     for node in plan.nodes.values():
         run_node(plan, node, run)
     finish(plan, run)
+
+
+def run_prefect(recipe: str, lake: str) -> None:
+    """A whole round as `evolens run` and the Prefect UI run it; with no server given, Prefect starts its own."""
+    from flows.flywheel import flywheel
+
+    flywheel(recipe=recipe, lake=lake)
 
 
 def data_hashes(lake: Path) -> dict[str, str]:

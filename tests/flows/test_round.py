@@ -42,17 +42,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, P
     from pipelines.lake.catalog import build_catalog
 
     with duckdb.connect(str(build_catalog(open_lake(lake))), read_only=True) as held:
-        child = rounds.start(_prefect_round, str(recipe), str(lake), log=log)
+        child = rounds.start(rounds.run_prefect, str(recipe), str(lake), log=log)
         rounds.finish(child, log)
         assert held.execute("SELECT count(*) FROM samples").fetchone() == (0,)
     assert "REFUSED" not in log.read_text()
     yield recipe, lake
-
-
-def _prefect_round(recipe: str, lake: str) -> None:
-    from flows.flywheel import flywheel
-
-    flywheel(recipe=recipe, lake=lake)
 
 
 @pytest.fixture
