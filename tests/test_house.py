@@ -194,6 +194,18 @@ def test_ci_runs_the_command_of_the_readme() -> None:
     assert "make run" in readme and "make test" in readme
 
 
+def test_every_defect_of_others_has_a_test_that_exists() -> None:
+    """docs/defects.md: fourteen rows, each with tests as `path::function`."""
+    rows = [line for line in (ROOT / "docs" / "defects.md").read_text().splitlines() if re.match(r"\| \d+ \|", line)]
+    assert [int(row.split("|")[1]) for row in rows] == list(range(1, 15))
+    for row in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row.split("|")[-2])
+        assert named and len(named) == row.count("::"), row
+        for path, function in named:
+            tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+            assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, f"{path}: {row}"
+
+
 def test_every_command_of_the_readme_exists() -> None:
     from flows.cli import app
 

@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import threading
 
 import pytest
@@ -295,6 +296,15 @@ def test_prose_is_no_mathematics(said):
 def test_endless_mathematics_is_ended_and_the_next_question_answered():
     assert judged("\\boxed{1000000000!}", 5, "integer").correct is False
     assert judged("\\boxed{\\frac{15}{3}}", 5, "integer").correct is True
+
+
+def test_a_late_comparison_is_killed_and_not_waited_for(monkeypatch):
+    assert symbolic.same("7", "\\frac{21}{3}") is True
+    helper = symbolic._pool.idle[-1]
+    monkeypatch.setattr(symbolic, "SECONDS", 0.3)
+    assert symbolic.same("5", "2000000000!") is False
+    assert helper.process.returncode in (-signal.SIGPROF, -signal.SIGKILL)
+    assert helper not in symbolic._pool.idle
 
 
 @pytest.mark.slow

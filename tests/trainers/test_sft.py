@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
+from trl import SFTTrainer
 
 from pipelines.workers.encoding import Encoder
+from schemas.messages import pictures
 from tests.trainers.conftest import Classroom
 from trainers.dataset import Album, NothingToLearn, taught
 from trainers.policy import load
@@ -60,6 +63,39 @@ def test_every_row_is_taught_equally_often(lengths: list[int], steps: int, batch
     assert max(counts) - min(counts) <= 1
     if order == "curated":
         assert sorted(made[0]) == sorted(row % len(lengths) for row in range(batch))
+
+
+def test_every_step_shows_every_row_its_pictures(
+    policy: Path, room: Classroom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No row is left out, and each brings the pixels of all its pictures, a tool's included."""
+    stock, shown = SFTTrainer.compute_loss, []
+
+    def watch(self: Any, model: Any, inputs: Any, *rest: Any, **more: Any) -> Any:
+        picture = self.processing_class.image_token_id
+        places = (inputs["input_ids"] == picture).sum(dim=1) // 16
+        grids = inputs["image_grid_thw"].prod(dim=1).tolist()
+        assert len(grids) == places.sum() and len(inputs["pixel_values"]) == sum(grids)
+        shown.extend(places.tolist())
+        return stock(self, model, inputs, *rest, **more)
+
+    monkeypatch.setattr(SFTTrainer, "compute_loss", watch)
+    p = Parameters(steps=1, batch=12, parts=2)
+    train_sft(room.lessons, policy, tmp_path / "out", p, room.load, tmp_path / "scratch")
+    asked = [len(pictures(taught(row))) for row in room.lessons]
+    assert sorted(shown) == sorted(asked) and set(asked) == {1, 2}
+
+
+def test_a_picture_that_is_none_stops_the_training(policy: Path, room: Classroom, tmp_path: Path) -> None:
+    (lost,) = room.lessons[2]["image_ids"]
+
+    def load_image(image_id: str) -> Any:
+        picture = room.load(image_id)
+        return str(picture) if image_id == lost else picture  # as a table reader may return it
+
+    with pytest.raises(Exception, match="'str' object"):
+        train_sft(room.lessons, policy, tmp_path / "out", P, load_image, tmp_path / "scratch")
+    assert not (tmp_path / "out").exists()
 
 
 def test_impossible_wishes_are_refused(policy: Path, room: Classroom, tmp_path: Path) -> None:

@@ -197,6 +197,35 @@ def test_resumed_stage_is_byte_identical_and_repeats_no_finished_part(lake: Lake
     assert data(lake, resumed) == data(fresh, whole)
 
 
+def test_a_resumed_stage_leaves_nothing_of_its_first_attempt(lake: Lake, tmp_path: Path) -> None:
+    """Killed in the middle of part 2, then run again: the folder holds what an uninterrupted one holds, and no more."""
+
+    class Killed(BaseException):
+        pass
+
+    alive: list[bool] = []
+
+    def run(row: dict[str, object], p: P, ctx: object) -> Expansion:
+        if row["number"] == 7 and not alive:
+            raise Killed
+        return toy.make(row, p, ctx)  # type: ignore[arg-type]
+
+    stage = Stage("make", 1, "expand", P, "seed_id", "samples", run, source=toy.numbers)
+    with pytest.raises(Killed):
+        run_stage(lake, call(stage))
+    assert not lake.keys()
+    alive.append(True)
+    resumed = run_stage(lake, call(stage))
+    fresh = Lake(tmp_path / "fresh")
+    whole = run_stage(fresh, call(stage))
+    assert data(lake, resumed) == data(fresh, whole)
+    assert _files(lake) == _files(fresh)
+
+
+def _files(lake: Lake) -> set[str]:
+    return {path.relative_to(lake.root).as_posix() for path in lake.root.rglob("*")}
+
+
 def _run_all(tasks: object) -> list[int]:
     from pipelines.runner.part import run_part
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import pytest
 import torch
 
 from pipelines.workers import WorkerSpec, connect
+from pipelines.workers.encoding import Encoded
 from pipelines.workers.local import LocalWorker
 from schemas.messages import Message, Picture
 from schemas.requests import Embed, Failed, Generate, Generated, Gradients, Request, Sampling, Score, Scored, Vector
@@ -93,6 +95,55 @@ def test_the_order_of_a_rows_own_pictures_matters(worker: LocalWorker, ids: list
     one, two = (Score("s", (user(Picture(ids[a]), Picture(ids[b]), "same?"), says("red"))) for a, b in ((0, 1), (1, 0)))
     first, second = worker.answer([one, two])
     assert first != second
+
+
+@pytest.mark.parametrize("changed", [0, 1, 2])
+def test_every_picture_of_a_row_is_seen(worker: LocalWorker, ids: list[str], changed: int) -> None:
+    def score(keys: list[str]) -> tuple[float, ...]:
+        asked = Score("s", (user(*map(Picture, keys), "which one is it?"), says("red 2")))
+        (result,) = worker.answer([asked])
+        assert isinstance(result, Scored)
+        return result.logprobs
+
+    keys = ids[:3]
+    other = [ids[4] if place == changed else key for place, key in enumerate(keys)]
+    assert not torch.allclose(torch.tensor(score(other)), torch.tensor(score(keys)), atol=1e-4)
+
+
+def test_a_row_without_pictures_sees_nobody_elses(worker: LocalWorker, ids: list[str]) -> None:
+    blind = Score("blind", (user("how many?"), says("red 2")))
+    (alone,) = worker.answer([blind])
+    assert isinstance(alone, Scored)
+    for key in ids[:2]:
+        before, after = (Score(name, (user(Picture(key), "how many?"), says("red 2"))) for name in ("before", "after"))
+        first, between, last = worker.answer([before, blind, after])
+        assert isinstance(between, Scored) and isinstance(first, Scored)
+        assert between.logprobs == pytest.approx(alone.logprobs, abs=1e-4) != first.logprobs
+        assert last == first
+        assert worker.answer([blind]) == [alone]  # nothing of the batch before it has stayed in the model
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_padding_on_either_side_changes_no_probability(worker: LocalWorker, ids: list[str], left: bool) -> None:
+    """Rows of 0, 1 and 2 pictures and of every length beside each other, against each of them unpadded."""
+    talks = [
+        (user(Picture(ids[0]), "how many?"), says("red 2")),
+        (user("no picture"), says("look, the answer is red circle 21; blue square 03")),
+        (user(Picture(ids[1]), Picture(ids[2]), "how many shapes are there?"), says("2")),
+    ]
+    rows = [worker.encoder.encode(talk, opened=False) for talk in talks]
+
+    def logits(batch: Sequence[Encoded]) -> torch.Tensor:
+        with torch.inference_mode():
+            found: torch.Tensor = worker._reader.model(**worker._reader.inputs(batch, left=left)).logits
+        return found
+
+    together = logits(rows)
+    for row, padded in zip(rows, together, strict=True):
+        length = len(row.ids)
+        assert length < len(padded) or length == max(len(each.ids) for each in rows)
+        kept = padded[-length:] if left else padded[:length]
+        torch.testing.assert_close(kept, logits([row])[0], atol=1e-4, rtol=1e-4)
 
 
 def test_one_bad_request_costs_only_itself(worker: LocalWorker, ids: list[str]) -> None:

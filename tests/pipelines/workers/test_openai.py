@@ -155,6 +155,21 @@ def test_original_bytes_travel_where_readers_agree_on_them(album: Album) -> None
         assert sent.tobytes() == picture.tobytes()
 
 
+def test_each_request_carries_its_own_pictures_in_their_order(album: Album) -> None:
+    red, green, blue = (album.add(plain(color)) for color in ("red", "green", "blue"))
+    rows = {"two": (red, green), "none": (), "turned": (green, red), "one": (blue,)}
+    requests = [ask(name, user(*map(Picture, keys), name)) for name, keys in rows.items()]
+    with serve(lambda *_: said("2")) as server:
+        worker_at(server, album, concurrency=2).answer(requests)
+    sent = {}
+    for body in server.bodies:
+        *images, text = body["messages"][0]["content"]
+        data = [base64.b64decode(image["image_url"]["url"].partition(",")[2]) for image in images]
+        shown = [Image.open(io.BytesIO(each)).convert("RGB") for each in data]
+        sent[text["text"]] = tuple(image_id(*picture.size, picture.tobytes()) for picture in shown)
+    assert sent == rows
+
+
 def test_tool_turns_and_open_turns(album: Album) -> None:
     key = album.add(plain("blue"))
     talk = (user("look"), says("<tool_call>{}</tool_call>"), Message("tool", (Picture(key),)), says("it shows"))
@@ -236,16 +251,17 @@ def test_a_wait_beyond_the_limit_is_not_begun(album: Album) -> None:
 
 
 def test_a_time_limit_means_it(album: Album) -> None:
-    released = threading.Event()
+    released, answered = threading.Event(), threading.Event()
 
     def behave(number: int, body: dict[str, Any]) -> tuple[int, dict[str, str], Any]:
         released.wait(30)
+        answered.set()
         return said("too late")
 
     with serve(behave) as server:
         (result,) = worker_at(server, album, timeout_s=0.5).answer([ask("g", user("?"))])
-        # The server is still silent, so returning at all shows that nobody waited for it.
-        assert not released.is_set()
+        # The server is still silent: nobody waited for its answer to throw it away afterwards.
+        assert not answered.is_set()
         released.set()
     assert isinstance(result, Failed)
     assert (result.kind, result.transient) == ("timeout", True)
