@@ -26,7 +26,7 @@ from pipelines.stage import Context, Stage
 from schemas.outcome import Keep, Outcome, Row
 from trainers.dataset import NothingToLearn, questions
 from trainers.environment import ToolEnvironment
-from trainers.policy import POLICY, Trained, curve_of, load, parent, policy_row, quiet, save
+from trainers.policy import POLICY, Trained, curve_of, load, narrate, parent, policy_row, save
 from trainers.rewards import REWARDS
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def train_grpo(
         processing_class=processor,
         environment_factory=partial(ToolEnvironment, p.max_images),
     )
-    quiet(trainer)
+    narrate(trainer, "grpo")
     trainer.train()
     assert trainer.effect is not None
     weights = save(trainer.model, start, out)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,9 @@ from schemas.outcome import Row
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+LOGGER = logging.getLogger(__name__)
+TOLD_EVERY_S = 5.0
 
 POLICY = "policy"
 """Name of the folder, inside a training's artifact, that transformers, TRL and vLLM load."""
@@ -116,9 +121,23 @@ def curve_of(history: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list
     ]
 
 
-def quiet(trainer: Any) -> None:
-    """Take away the callbacks that print: progress is shown by whoever runs the stage."""
-    from transformers import PrinterCallback, ProgressCallback
+def narrate(trainer: Any, name: str) -> None:
+    """Let the trainer print nothing, and tell logger `trainers.policy` every few seconds, at INFO, how far it is."""
+    from transformers import PrinterCallback, ProgressCallback, TrainerCallback
+
+    class Narrator(TrainerCallback):
+        began = told = 0.0
+
+        def on_train_begin(self, *_: Any, **__: Any) -> None:
+            self.began = self.told = time.monotonic()
+
+        def on_step_end(self, _arguments: Any, state: Any, _control: Any, **__: Any) -> None:
+            now = time.monotonic()
+            if now - self.told >= TOLD_EVERY_S:
+                self.told = now
+                left = (now - self.began) / state.global_step * (state.max_steps - state.global_step)
+                LOGGER.info("%s: step %d of %d, %.0f s left", name, state.global_step, state.max_steps, left)
 
     for callback in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(callback)
+    trainer.add_callback(Narrator())

@@ -24,7 +24,7 @@ from pipelines.stage import Context, Stage
 from schemas.outcome import Keep, Outcome
 from trainers.dataset import Album, NothingToLearn, lessons, taught
 from trainers.images_matter import image_effect
-from trainers.policy import POLICY, Trained, curve_of, load, parent, policy_row, quiet, save
+from trainers.policy import POLICY, Trained, curve_of, load, narrate, parent, policy_row, save
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -124,7 +124,7 @@ def train_sft(
     trainer = SFTTrainer(
         model, args=arguments, train_dataset=dataset, data_collator=collate, processing_class=processor
     )
-    quiet(trainer)
+    narrate(trainer, "sft")
 
     def spoken(inputs: Mapping[str, Any]) -> torch.Tensor:
         """Log-probabilities of the taught tokens, by the forward pass that the loss is made of."""

@@ -70,3 +70,13 @@ def test_losses_are_means_over_a_twentieth() -> None:
     curve = [{"step": step, "loss": float(step)} for step in range(1, 41)]
     trained = Trained(Path(), "", 40, 1, curve, {})
     assert (trained.first_loss, trained.last_loss) == (1.5, 39.5)
+
+
+def test_a_training_says_how_far_it_is(
+    room: Classroom, policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("trainers.policy.TOLD_EVERY_S", 0.0)
+    p = sft.Parameters(steps=2, batch=4)
+    with caplog.at_level("INFO", logger="trainers.policy"):
+        sft.train_sft(room.lessons, policy, tmp_path / "policy", p, room.load, tmp_path / "scratch")
+    assert [line.split(",")[0] for line in caplog.messages] == ["sft: step 1 of 2", "sft: step 2 of 2"]
