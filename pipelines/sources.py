@@ -122,9 +122,36 @@ def _jsonl(file: Path, base: Path) -> Iterator[dict[str, Any]]:
                 flat = [item for value in names for item in (value if isinstance(value, list) else [value])]
                 if not flat or not all(isinstance(item, str) and item for item in flat):
                     raise ValueError("field 'file_name': the picture's path, relative to this file, is needed")
-                yield {**row, "paths": [(inside / item).as_posix() for item in flat], "fields": canonical_json(fields)}
+                _check("file_name", flat)
+                written = {"paths": [(inside / item).as_posix() for item in flat], "fields": _written(fields)}
             except ValueError as error:
                 yield {**row, "error": str(error)}
+            except RecursionError:
+                yield {**row, "error": "the record is nested too deep to be read"}
+            else:
+                yield {**row, **written}
+
+
+def _written(fields: dict[str, Any]) -> str:
+    """The fields as JSON text. Raises `ValueError` that names the field which cannot be written."""
+    try:
+        text = canonical_json(fields)
+        text.encode()
+    except (TypeError, ValueError):
+        for name, value in fields.items():
+            _check(name, value)
+        raise
+    return text
+
+
+def _check(name: str, value: Any) -> None:
+    try:
+        canonical_json({name: value}).encode()
+    except UnicodeEncodeError as error:  # JSON may escape half of a surrogate pair, which is no character
+        half = error.object[error.start]
+        raise ValueError(f"field {name!a}: {half!a} is half a character, and no text holds that") from None
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"field {name!a}: {error}") from None
 
 
 def _parquet(file: Path, base: Path) -> Iterator[dict[str, Any]]:
@@ -142,17 +169,27 @@ def _parquet(file: Path, base: Path) -> Iterator[dict[str, Any]]:
     name, number = file.relative_to(base).as_posix(), 0
     for group in range(parquet.num_row_groups):
         count = parquet.metadata.row_group(group).num_rows
-        rows = parquet.read_row_group(group, columns=others).to_pylist() if others else [{}] * count
-        for fields in rows:
+        cells = parquet.read_row_group(group, columns=others) if others else None
+        for index in range(count):
             number += 1
             row = {"file": name, "row": number, "paths": []}
             try:
-                yield {
-                    **row,
-                    "fields": canonical_json({key: value for key, value in fields.items() if value is not None}),
-                }
-            except (TypeError, ValueError) as error:
+                written = _written(_cells(cells, index) if cells is not None else {})
+            except ValueError as error:
                 yield {**row, "error": str(error)}
+            else:
+                yield {**row, "fields": written}
+
+
+def _cells(table: pa.Table, index: int) -> dict[str, Any]:
+    """What a row says. Raises `ValueError` that names the column whose bytes are no text."""
+    found = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        try:
+            found[name] = column[index].as_py()
+        except ValueError as error:
+            raise ValueError(f"field {name!a}: {error}") from None
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def image_columns(schema: pa.Schema) -> list[str]:

@@ -105,6 +105,38 @@ def test_bad_records_fail_alone_and_name_file_row_and_field(lake, tmp_path, kind
     assert str(tmp_path) not in failure["message"]
 
 
+UNWRITABLE = {
+    '{"file_name": "ok.png", "caption": "\\ud800"}': "field 'caption': '\\ud800' is half a character",
+    '{"file_name": "\\udfff.png"}': "field 'file_name': '\\udfff' is half a character",
+    '{"file_name": "ok.png", "\\ud800": 1}': "field '\\ud800': ",
+    '{"file_name": "ok.png", "score": NaN}': "field 'score': ",
+    "[" * 200_000: "nested too deep",
+}
+
+
+def test_a_line_that_no_table_can_hold_costs_only_itself(lake, tmp_path):
+    good = {"file_name": "ok.png", "caption": "fine"}
+    path = folder(tmp_path / "in", [*UNWRITABLE, good], {"ok.png": encoded(picture(1))})
+    done = ingested(lake, path)
+    assert (done.counts.read, done.counts.failed) == (6, 5)
+    assert [row["text"] for row in rows(lake, done, "captions")] == ["fine"]
+    messages = {row["row_id"]: row["message"] for row in rows(lake, done, "failures")}
+    for number, words in enumerate(UNWRITABLE.values(), start=1):
+        message = messages[f"mine:metadata.jsonl:{number:09d}"]
+        assert message.startswith(f"metadata.jsonl, row {number}: ") and words in message
+
+
+def test_a_parquet_cell_that_is_no_text_costs_only_its_row(lake, tmp_path):
+    captions = pa.array([b"fine", b"\xff"]).view(pa.string())
+    (tmp_path / "in").mkdir()
+    table = pa.table({"picture": [encoded(picture(1)), encoded(picture(2))], "caption": captions})
+    pq.write_table(table, tmp_path / "in" / "a.parquet")
+    done = ingested(lake, tmp_path / "in")
+    assert [row["text"] for row in rows(lake, done, "captions")] == ["fine"]
+    (failure,) = rows(lake, done, "failures")
+    assert failure["message"].startswith("a.parquet, row 2: field 'caption': ")
+
+
 def test_a_link_out_of_the_folder_is_refused(lake, tmp_path):
     (tmp_path / "secret.png").write_bytes(encoded(picture(3)))
     path = folder(tmp_path / "in", [{"file_name": "link.png", "caption": "x"}], {})
