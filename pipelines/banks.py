@@ -1,8 +1,8 @@
 """Banks: the questions that are never taught. Evaluation banks measure policies; influence targets say what to aim at.
 
 Why: a figure is worth something only when its questions were never trained on. Banks are drawn from seeds of their own;
-a state or a picture that another bank already holds is drawn again; and `deduplicate` drops every training sample that
-meets a fingerprint, as `in_bank:<name>`. Only `evaluate` reads banks of role `evaluation`; only `influence` reads those
+a state or a picture that another bank already holds, or one that looks like it, is drawn again; and `deduplicate` drops
+every training sample that meets a fingerprint, as `in_bank:<name>`. Only `evaluate` reads banks of role `evaluation`; only `influence` reads those
 of role `influence`.
 
 Reads specs (spec_id, bank, task, dial, index) drawn from the parameters, and `fingerprints` of banks that were built
@@ -32,6 +32,14 @@ VERSION = 1
 
 DRAWS = 20
 """How often a spec is drawn again before it is given up."""
+
+NEAR = 2
+"""Pictures look alike when their perceptual hashes differ in at most so many bits.
+
+Less than `deduplicate` allows, because no embedding confirms it here, and hashes of small drawings lie close together:
+of 120 first draws 2 bits refuse none of counting and search at dial 1, 4 of charts and 14 of counting at dial 0; 4 bits
+refuse 20 of charts, 8 bits 62, though these show other data. With 2 bits every bank of 300 that was tried was filled.
+"""
 
 
 class Bank(BaseModel):
@@ -76,35 +84,38 @@ def specs(p: Parameters) -> Iterator[Row]:
 
 
 def run(tables: Mapping[str, pa.Table], p: Parameters, ctx: Context) -> Iterator[tuple[str, Outcome]]:
-    """Every spec → a bank sample that shares no state and no picture with another."""
-    earlier = tables["fingerprints"].select(["state_id", "image_id"]).to_pylist()
-    taken = {value for row in earlier for value in row.values() if value}
+    """Every spec → a bank sample that shares no state and no picture with another, nor the looks of one."""
+    earlier = tables["fingerprints"].to_pylist()
+    taken = {row[name] for row in earlier for name in ("state_id", "image_id") if row[name]}
+    looks = [int(row["phash"], 16) for row in earlier if row["phash"]]
     for spec in tables["input"].to_pylist():
         for draw in range(DRAWS):
-            found = _draw(spec, seed_of("bank", p.role, p.seed, spec["bank"], spec["index"], draw), ctx, taken)
+            found = _draw(spec, seed_of("bank", p.role, p.seed, spec["bank"], spec["index"], draw), ctx, taken, looks)
             if found is not None:
                 break
         if found is None:
             yield spec["spec_id"], Drop("taken", DRAWS, DRAWS)
             continue
-        sample, trace = found
+        sample, trace, hashes = found
         marks = [
             {
                 "bank": spec["bank"],
                 "sample_id": sample["sample_id"],
                 "image_id": image,
-                "phash": perceptual_hash(ctx.image(image)),
+                "phash": phash,
                 "state_id": sample["state_id"],
                 "role": p.role,
             }
-            for image in sample["image_ids"]
+            for image, phash in zip(sample["image_ids"], hashes, strict=True)
         ]
         also = {"fingerprints": marks, "traces": [trace] if p.role == "influence" else []}
         yield spec["spec_id"], Keep({"bank": spec["bank"], "role": p.role, **sample}, also)
 
 
-def _draw(spec: Row, seed: int, ctx: Context, taken: set[str]) -> tuple[Row, Row] | None:
-    """A sample and its oracle trace, or None where its state or a picture is taken; then nothing is stored."""
+def _draw(spec: Row, seed: int, ctx: Context, taken: set[str], looks: list[int]) -> tuple[Row, Row, list[str]] | None:
+    """A sample, its oracle trace and the hashes of its pictures, all taken from now on; or None, and nothing is stored,
+    where its state, a picture or its looks are taken.
+    """
     task = spec["task"]
     # A vicrit bank takes the families in turn, by the seed of the draw: not every family writes captions.
     family = FAMILIES[task if task != "vicrit" else sorted(FAMILIES)[seed % len(FAMILIES)]]
@@ -112,6 +123,9 @@ def _draw(spec: Row, seed: int, ctx: Context, taken: set[str]) -> tuple[Row, Row
     ids = [picture_id(image) for image in made.images]
     sample = sample_row(family.NAME, spec["dial"], made, ids)
     if taken & {*ids, sample["state_id"]}:
+        return None
+    hashes = [perceptual_hash(image) for image in made.images]
+    if any((int(phash, 16) ^ other).bit_count() <= NEAR for phash in hashes for other in looks):
         return None
     steps, shown = oracle_steps(made)
     trace = trace_row(sample, steps, family.VERSION)
@@ -128,7 +142,8 @@ def _draw(spec: Row, seed: int, ctx: Context, taken: set[str]) -> tuple[Row, Row
         for image in images:
             ctx.store(image, origin=origin, license=sample["license"])
     taken.update(ids, [sample["state_id"]])
-    return sample, trace
+    looks += [int(phash, 16) for phash in hashes]
+    return sample, trace, hashes
 
 
 STAGE = Stage(

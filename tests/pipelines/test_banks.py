@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipelines import synthesize
-from pipelines.banks import STAGE, Bank, Parameters
+from pipelines.banks import NEAR, STAGE, Bank, Parameters
 from pipelines.deduplicate import STAGE as DEDUPLICATE
 from pipelines.deduplicate import Parameters as DeduplicateParameters
 from pipelines.lake import Lake
@@ -63,6 +63,20 @@ def test_a_taken_state_is_drawn_again(lake):
     states = [{row["state_id"] for row in rows(lake, done, "banks")} for done in (first, again)]
     assert again.counts.kept == 4 and not {row["state_id"] for row in marks} & states[1]
     assert len(states[0] & states[1]) == 2  # the others are what they were
+
+
+def test_a_picture_that_looks_like_one_of_another_bank_is_drawn_again(lake):
+    parameters = Parameters(role="influence", banks={"a": Bank(task="counting", dial=1, count=3)})
+    first = run(lake, STAGE, parameters)
+    marks = sorted(rows(lake, first, "fingerprints"), key=lambda row: row["sample_id"])[:2]
+    for mark, flipped in zip(marks, (2**NEAR - 1, 2 ** (NEAR + 1) - 1), strict=True):  # 2 other bits, then 3
+        phash = f"{int(mark['phash'], 16) ^ flipped:016x}"
+        mark |= {"phash": phash, "image_id": "another", "state_id": None}
+    again = run(lake, STAGE, parameters, given(lake, fingerprints=marks))
+    gone = {row["sample_id"] for row in rows(lake, first, "banks")} - {
+        row["sample_id"] for row in rows(lake, again, "banks")
+    }
+    assert again.counts.kept == 3 and gone == {marks[0]["sample_id"]}
 
 
 def test_training_samples_that_meet_a_bank_are_dropped(lake):
