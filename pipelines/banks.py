@@ -2,8 +2,8 @@
 
 Why: a figure is worth something only when its questions were never trained on. Banks are drawn from seeds of their own;
 a state or a picture that another bank already holds, or one that looks like it, is drawn again; and `deduplicate` drops
-every training sample that meets a fingerprint, as `in_bank:<name>`. Only `evaluate` reads banks of role `evaluation`; only `influence` reads those
-of role `influence`.
+every training sample that meets a fingerprint, as `in_bank:<name>`. Only `evaluate` reads banks of role `evaluation`;
+only `influence` reads those of role `influence`.
 
 Reads specs (spec_id, bank, task, dial, index) drawn from the parameters, and `fingerprints` of banks that were built
 before. Writes `banks`, `fingerprints`, `images`; for role `influence` also `traces` (origin `oracle`), because a

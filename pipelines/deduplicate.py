@@ -1,9 +1,10 @@
 """Deduplicate: one of each, and nothing that a bank holds.
 
 Why: copies waste training steps, and a sample that stands in a bank makes the bank's figure worthless. Pictures are
-near when their perceptual hashes AND their embeddings are near; an image cluster is a connected component of near
-pictures. Two samples are duplicates only when image cluster, normalised question and answer all agree, so that two
-questions about one picture, and the two answers to an edited pair, all stay. Members of a pair stand or fall together.
+near when their perceptual hashes AND their embeddings are near, or when their embeddings are all but equal; an image
+cluster is a connected component of near pictures. Two samples are duplicates only when image cluster, normalised
+question and answer all agree, so that two questions about one picture, and the two answers to an edited pair, all stay.
+Members of a pair stand or fall together.
 
 Reads `samples` (all that may be taught) and `fingerprints` (of all banks). Writes `clusters`, and `embeddings` of the
 samples' pictures. Drops: `in_bank:<name>`, `duplicate`, `pair` (its mate was dropped); the first in id order stays.
@@ -43,7 +44,10 @@ class Parameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     phash_distance: int = Field(4, ge=0, le=32, description="Largest Hamming distance of two 64-bit perceptual hashes.")
-    cosine: float = Field(0.95, ge=-1, le=1, description="Smallest cosine of two embeddings.")
+    cosine: float = Field(0.95, ge=-1, le=1, description="Smallest cosine of two embeddings whose hashes are near.")
+    cosine_alone: float = Field(
+        0.9999, ge=-1, description="Smallest cosine that suffices whatever the hashes say; above 1 none does."
+    )
     wave: int = Field(256, ge=1, description="Pictures per call of the embedder.")
 
 
@@ -99,7 +103,7 @@ def run(tables: Mapping[str, pa.Table], p: Parameters, ctx: Context) -> Iterator
     matrix = np.stack([vectors[image] for image in sound]) if sound else np.zeros((0, 1), np.float32)
     near = [
         (sound[i], sound[j])
-        for i, j in near_pairs([hashes[image] for image in sound], matrix, p.phash_distance, p.cosine)
+        for i, j in near_pairs([hashes[image] for image in sound], matrix, p.phash_distance, p.cosine, p.cosine_alone)
     ]
     pictures, inside = Groups(), set(pool)
     for first, second in near:

@@ -1,8 +1,9 @@
-"""When two pictures are near: perceptual hashes by FAISS range search, confirmed by embeddings; and their groups."""
+"""When two pictures are near, by perceptual hash and embedding, found by FAISS range search; and their groups."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,27 +18,43 @@ def perceptual_hash(image: Image.Image) -> str:
 
 
 def near_pairs(
-    hashes: Sequence[str], vectors: NDArray[np.float32], distance: int, cosine: float, block: int = 1024
+    hashes: Sequence[str],
+    vectors: NDArray[np.float32],
+    distance: int,
+    cosine: float,
+    alone: float = 2.0,
+    block: int = 1024,
 ) -> Iterator[tuple[int, int]]:
-    """Pairs i < j whose hashes differ in at most `distance` bits and whose unit vectors (n, d) have at least `cosine`.
+    """Pairs i < j of near pictures, in order, given 64-bit hashes and unit vectors (n, d).
 
-    FAISS finds the neighbours by hash, block by block; the vectors decide among those.
+    Near are pictures whose hashes differ in at most `distance` bits and whose vectors have at least `cosine`, and those
+    whose vectors alone have at least `alone`: cut, shifted and framed copies have other hashes. FAISS finds candidates
+    by both, block by block.
     """
     import faiss
 
     if not hashes:
         return
     bits = np.frombuffer(bytes.fromhex("".join(hashes)), dtype=np.uint8).reshape(len(hashes), -1)
-    index = faiss.IndexBinaryFlat(bits.shape[1] * 8)
-    index.add(bits)
+    by_hash = faiss.IndexBinaryFlat(bits.shape[1] * 8)
+    by_hash.add(bits)
+    by_vector = faiss.IndexFlatIP(vectors.shape[1])
+    by_vector.add(vectors)
     for start in range(0, len(hashes), block):
-        limits, _, found = index.range_search(bits[start : start + block], distance + 1)
-        for offset in range(len(limits) - 1):
-            i = start + offset
-            later = found[limits[offset] : limits[offset + 1]]
-            later = np.sort(later[later > i])
-            for j in later[vectors[later] @ vectors[i] >= cosine]:
+        end = start + block
+        alike = _found(by_hash.range_search(bits[start:end], distance + 1))
+        close = _found(by_vector.range_search(vectors[start:end], alone - 1e-4))  # FAISS rounds otherwise than numpy
+        for i, (some, others) in enumerate(zip(alike, close, strict=True), start=start):
+            later = np.union1d(some[some > i], others[others > i])
+            cosines = vectors[later] @ vectors[i]
+            for j in later[(cosines >= alone) | (np.isin(later, some) & (cosines >= cosine))]:
                 yield i, int(j)
+
+
+def _found(answer: tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+    """The neighbours of each query of a range search."""
+    limits, _, found = answer
+    return np.split(found, limits[1:-1].astype(np.int64))
 
 
 class Groups:

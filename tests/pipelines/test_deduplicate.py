@@ -2,6 +2,7 @@
 
 import io
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from pipelines.deduplicate import STAGE, Candidate, Parameters, decide, normal
 from pipelines.lake import Lake
 from pipelines.near import Groups, near_pairs, perceptual_hash
 from pipelines.tools import picture_id
-from schemas.requests import Failed
+from schemas.requests import Failed, Vector
 from tests.pipelines.jobs import colour_vector, given, picture, reasons, rows, run, sample
 
 
@@ -31,9 +32,11 @@ def lake(tmp_path) -> Lake:
     return Lake(tmp_path / "lake")
 
 
-def done_with(lake: Lake, samples: list, marks: list = (), images: tuple = (A, B, COPY), **parameters):
+def done_with(
+    lake: Lake, samples: list, marks: list = (), images: tuple = (A, B, COPY), script: Any = None, **parameters
+):
     upstream = given(lake, *images, samples=list(samples), fingerprints=list(marks))
-    return run(lake, STAGE, Parameters(**parameters), upstream, script=colour_vector(lake.image))
+    return run(lake, STAGE, Parameters(**parameters), upstream, script=script or colour_vector(lake.image))
 
 
 def mark(image: Image.Image, bank: str = "bank", state: str | None = None) -> dict:
@@ -83,6 +86,20 @@ def test_hash_and_embedding_must_both_be_near(lake):
     images = (A, tinted)
     assert done_with(lake, pair, images=images, phash_distance=32, cosine=0.99).counts.kept == 2
     assert done_with(lake, pair, images=images, phash_distance=32, cosine=-1).counts.kept == 1
+
+
+def test_a_copy_with_another_hash_is_found_by_its_embedding(lake):
+    def script(request):  # sees the colours of a picture, and not where they are
+        return Vector(tuple(np.asarray(lake.image(request.image_id)).mean(axis=(0, 1)).tolist()))
+
+    turned = A.rotate(90)
+    pair, images = [sample(A), sample(turned)], (A, turned)
+    assert done_with(lake, pair, images=images, script=script).counts.kept == 1
+    assert done_with(lake, pair, images=images, script=script, cosine_alone=1.1).counts.kept == 2
+    asked = [pair[0], sample(turned, "How large?")]
+    assert done_with(lake, asked, images=images, script=script).counts.kept == 2
+    met = done_with(lake, pair[1:], [mark(A)], images, script)
+    assert list(reasons(lake, met).values()) == ["in_bank:bank"]
 
 
 def test_pairs_stand_or_fall_together(lake):
@@ -152,8 +169,8 @@ def test_groups_are_the_connected_components_in_any_order(edges, seed):
     assert all(leader == min(node for node in found if found[node] == leader) for leader in found.values())
 
 
-@drawn(st.integers(0, 999), st.integers(0, 12), st.integers(1, 7))
-def test_near_pairs_are_what_comparing_all_with_all_finds(seed, distance, block):
+@drawn(st.integers(0, 999), st.integers(0, 12), st.sampled_from([0.6, 0.9, 2.0]), st.integers(1, 7))
+def test_near_pairs_are_what_comparing_all_with_all_finds(seed, distance, alone, block):
     draw = np.random.default_rng(seed)
     base = draw.integers(0, 2**16, 12)
     hashes = [f"{int(value) * 0x0001000100010001 % 2**64:016x}" for value in base]
@@ -163,9 +180,11 @@ def test_near_pairs_are_what_comparing_all_with_all_finds(seed, distance, block)
         (i, j)
         for i in range(12)
         for j in range(i + 1, 12)
-        if bin(int(hashes[i], 16) ^ int(hashes[j], 16)).count("1") <= distance and vectors[i] @ vectors[j] >= 0.2
+        if vectors[i] @ vectors[j] >= alone
+        or (bin(int(hashes[i], 16) ^ int(hashes[j], 16)).count("1") <= distance and vectors[i] @ vectors[j] >= 0.2)
     }
-    assert set(near_pairs(hashes, vectors, distance, 0.2, block)) == expected
+    found = list(near_pairs(hashes, vectors, distance, 0.2, alone, block))
+    assert set(found) == expected and found == sorted(expected)
 
 
 def test_signs_inside_a_question_are_kept():
