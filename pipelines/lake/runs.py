@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,10 +17,15 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from urllib.parse import quote, unquote
 
-from pipelines.lake import files
+from pipelines.lake import files, leases
 
-RunStatus: TypeAlias = Literal["running", "complete", "failed"]
+RunStatus: TypeAlias = Literal["running", "complete", "partial", "failed"]
+"""`partial` is a run that ended well but made only some stages of its recipe: it never becomes the ref."""
+
 NodeStatus: TypeAlias = Literal["planned", "running", "ran", "reused", "failed"]
+
+SILENT_SECONDS = 7 * 24 * 3600.0
+"""How long a run of another host counts as live after its last word, for nobody here can see its process."""
 
 
 @dataclass
@@ -38,7 +44,10 @@ class RunNode:
 
 @dataclass
 class Run:
-    """A run as `_runs/<run_id>.json` tells it; every change is written at once, whole."""
+    """A run as `_runs/<run_id>.json` tells it; every change is written at once, whole.
+
+    `host`, `pid` and `born` name the process that makes it (`leases.this_process`).
+    """
 
     root: Path
     run_id: str
@@ -47,6 +56,9 @@ class Run:
     status: RunStatus = "running"
     started: str = ""
     ended: str | None = None
+    host: str = ""
+    pid: int = 0
+    born: float = 0.0
     nodes: dict[str, RunNode] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -77,11 +89,11 @@ class Run:
             self._set(node)
 
     def finish(self, status: RunStatus) -> None:
-        """End the run; a complete run becomes the ref of its recipe."""
+        """End the run; a complete run, and no other, becomes the ref of its recipe."""
         self.status, self.ended = status, now()
         self._write()
         if status == "complete":
-            files.replace(_ref_path(self.root, self.recipe), json.dumps({"run_id": self.run_id}).encode())
+            files.replace(ref_path(self.root, self.recipe), json.dumps({"run_id": self.run_id}).encode())
 
     def _set(self, node: RunNode) -> None:
         with self._lock:
@@ -99,7 +111,8 @@ class Run:
 def start_run(root: Path, recipe: str, recipe_hash: str) -> Run:
     """Begin a run of a recipe under a fresh id that sorts by its start."""
     run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
-    run = Run(root, run_id, recipe, recipe_hash, started=now())
+    host, pid, born = leases.this_process()
+    run = Run(root, run_id, recipe, recipe_hash, started=now(), host=host, pid=pid, born=born)
     run._write()
     return run
 
@@ -116,6 +129,16 @@ def list_runs(root: Path) -> list[Run]:
     return [load_run(root, path.stem) for path in sorted((root / "_runs").glob("*.json"))]
 
 
+def is_live(run: Run) -> bool:
+    """Whether somebody is making this run now."""
+    if run.status != "running":
+        return False
+    alive = leases.is_alive(run.host, run.pid, run.born)
+    if alive is None:
+        return _run_path(run.root, run.run_id).stat().st_mtime > time.time() - SILENT_SECONDS
+    return alive
+
+
 def refs(root: Path) -> dict[str, str]:
     """recipe name → id of its newest complete run."""
     found: dict[str, str] = {}
@@ -128,7 +151,7 @@ def refs(root: Path) -> dict[str, str]:
 def newest(root: Path, recipe: str) -> Run | None:
     """The newest complete run of a recipe."""
     try:
-        return load_run(root, json.loads(_ref_path(root, recipe).read_text())["run_id"])
+        return load_run(root, json.loads(ref_path(root, recipe).read_text())["run_id"])
     except FileNotFoundError:
         return None
 
@@ -141,5 +164,6 @@ def _run_path(root: Path, run_id: str) -> Path:
     return root / "_runs" / f"{run_id}.json"
 
 
-def _ref_path(root: Path, recipe: str) -> Path:
+def ref_path(root: Path, recipe: str) -> Path:
+    """The file that names the newest complete run of a recipe; it changes when the ref moves."""
     return root / "_refs" / f"{quote(recipe, safe='')}.json"

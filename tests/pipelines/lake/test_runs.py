@@ -3,9 +3,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from pipelines.lake import Lake, files, leases, runs
+from pipelines.lake.catalog import build_catalog
 from pipelines.lake.gc import collect
 from pipelines.runner import run_stage
 from tests.pipelines.toy import MAKE, call, record
@@ -36,6 +38,19 @@ def test_a_failed_run_does_not_become_the_ref(tmp_path: Path) -> None:
     assert runs.refs(tmp_path) == {"toy": good.run_id}
     assert {run.run_id for run in runs.list_runs(tmp_path)} == {good.run_id, bad.run_id}
     assert [run.status for run in runs.list_runs(tmp_path) if run.run_id == bad.run_id] == ["failed"]
+
+
+def test_a_partial_run_is_kept_and_leaves_the_ref(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    whole, part = run_stage(lake, call(MAKE, count=1)), run_stage(lake, call(MAKE, count=2))
+    good = record(lake, "toy", [("make", 1, whole.key)])
+    record(lake, "toy", [("make", 1, part.key)], "partial")
+    assert runs.refs(tmp_path) == {"toy": good.run_id}
+    collect(lake, 1)
+    assert set(lake.keys()) == {whole.key, part.key}
+    with duckdb.connect(str(build_catalog(lake)), read_only=True) as catalog:
+        assert catalog.execute("SELECT DISTINCT stage_key FROM samples").fetchall() == [(whole.key,)]
+        assert len(catalog.execute("SELECT DISTINCT stage_key FROM all_samples").fetchall()) == 2
 
 
 def test_half_written_files_of_a_killed_writer_are_never_read(tmp_path: Path) -> None:
