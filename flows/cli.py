@@ -5,14 +5,17 @@ Errors that a user can mend end with one line and exit code 1; `--debug` (or EVO
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
-from pathlib import Path
 
 import typer
 
-from flows import command_data, command_lake, command_run, command_serve, console
+from flows import console
+from flows.packages import check_packages
+
+check_packages()  # before any command, and with it a package of another, is imported
+
+from flows import command_data, command_lake, command_run, command_serve  # noqa: E402
 
 app = typer.Typer(
     name="evolens",
@@ -26,22 +29,8 @@ for module in (command_run, command_data, command_lake, command_serve):
     module.register(app)
 
 
-def check_packages() -> None:
-    """Exit when a folder of the user stands in place of one of our packages."""
-    house = Path(__file__).resolve().parent.parent
-    for name in ("schemas", "pipelines", "trainers", "flows"):
-        found = importlib.import_module(name).__file__
-        if found is None or Path(found).resolve().parent.parent != house:
-            console.fail(
-                f"the package {name!r} was found at {found}, which is not Evolens ({house}); "
-                "rename that folder, or run from another one"
-            )
-            raise SystemExit(2)
-
-
 def main() -> None:
     """Entry point of the `evolens` command."""
-    check_packages()
     if "--debug" in sys.argv:
         sys.argv.remove("--debug")
         os.environ["EVOLENS_DEBUG"] = "1"
