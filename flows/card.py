@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from flows.plan import Plan
-from flows.results import comparisons, funnel, verdict
+from flows.plan import Node, Plan
+from flows.results import as_rows, comparisons, funnel, verdict
 from pipelines.lake import files
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -32,17 +32,29 @@ TALLIES = {
 """What the card counts, as SQL over the tables of the run."""
 
 
-def render(plan: Plan, run_id: str | None = None) -> str:
-    """The card of a plan's finished stages as Markdown with a YAML head. No clock in it: equal runs, equal cards."""
-    lake = plan.lake
-    done = [node for node in plan.nodes.values() if lake.find(lake.resolve(node.key))]
-    keys = [lake.resolve(node.key) for node in done]
-    tallies = {}
-    with lake.connect(keys) as connection:
+def tally(plan: Plan) -> dict[str, list[dict[str, Any]]]:
+    """The rows of `TALLIES` over a plan's finished stages, by name."""
+    lake, found = plan.lake, {}
+    with lake.connect([lake.resolve(node.key) for node in _done(plan)]) as connection:
         for name, sql in TALLIES.items():
             result = connection.execute(sql)
             columns = [column[0] for column in result.description or ()]
-            tallies[name] = [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
+            found[name] = [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
+    return found
+
+
+def tables(plan: Plan) -> dict[str, list[dict[str, Any]]]:
+    """Everything that the card shows as a table, for programs."""
+    numbers = range(1, plan.recipe.rounds + 1)
+    compared = [row for number in numbers for row in as_rows(comparisons(plan.lake, plan, number))]
+    return {"funnel": funnel(plan.lake, _done(plan)), **tally(plan), "comparisons": compared}
+
+
+def render(plan: Plan, run_id: str | None = None) -> str:
+    """The card of a plan's finished stages as Markdown with a YAML head. No clock in it: equal runs, equal cards."""
+    lake = plan.lake
+    done = _done(plan)
+    tallies = tally(plan)
     rounds = {number: comparisons(lake, plan, number) for number in range(1, plan.recipe.rounds + 1)}
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -66,9 +78,14 @@ def render(plan: Plan, run_id: str | None = None) -> str:
     )
 
 
+def card_path(plan: Plan) -> Path:
+    """Where a run leaves its card."""
+    return plan.lake.root / "cards" / f"{plan.recipe.name}.md"
+
+
 def write_card(plan: Plan, run_id: str) -> Path:
     """Write `cards/<recipe>.md` in the lake; returns its path."""
-    path = plan.lake.root / "cards" / f"{plan.recipe.name}.md"
+    path = card_path(plan)
     files.replace(path, render(plan, run_id).encode())
     return path
 
@@ -81,6 +98,10 @@ def markdown_table(rows: Sequence[dict[str, Any]]) -> str:
     lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     lines += ["| " + " | ".join(_cell(row[name]) for name in names) + " |" for row in rows]
     return "\n".join(lines)
+
+
+def _done(plan: Plan) -> list[Node]:
+    return [node for node in plan.nodes.values() if plan.lake.find(plan.lake.resolve(node.key))]
 
 
 def _cell(value: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows import console
-from flows.command_run import LAKE, AsJson, LakeFolder, print_json
+from flows.command_run import LAKE, AsJson, LakeFolder
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,7 +36,7 @@ def query(
     with _catalog(lake) as connection:
         rows, names = _rows(connection, sql)
     if as_json:
-        print_json(rows)
+        console.print_json(rows)
     elif as_csv:
         writer = csv.DictWriter(sys.stdout, names)
         writer.writeheader()
@@ -61,12 +60,12 @@ def show(
     with _catalog(lake) as connection:
         view = SampleView.find(connection, sample_id)
     if as_json:
-        print_json(view.tables)
+        console.print_json(view.tables)
     else:
         view.print()
     if pictures is not None:
         for path in view.write_pictures(lake, pictures):
-            console.out.print(f"wrote {path}")
+            console.err.print(f"wrote {path}")
 
 
 def rejects(
@@ -94,7 +93,7 @@ def rejects(
     with _catalog(lake) as connection:
         rows, names = _rows(connection, sql, [value for _, value in given])
     if as_json:
-        print_json(rows)
+        console.print_json(rows)
     else:
         console.table("Dropped and failed rows", rows, names)
 
@@ -114,8 +113,3 @@ def _rows(
     result = connection.execute(sql, values or [])
     names = [column[0] for column in result.description or ()]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()], names
-
-
-def as_text(value: Any) -> str:
-    """A value of the catalog as one line of text."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

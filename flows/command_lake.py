@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flows import console
-from flows.command_run import LAKE, AsJson, LakeFolder, print_json
+from flows.command_run import LAKE, AsJson, LakeFolder
 
 
 def register(app: typer.Typer) -> None:
@@ -25,12 +26,14 @@ def catalog(lake: LakeFolder = LAKE) -> None:
     from pipelines.lake import Lake
     from pipelines.lake.catalog import build_catalog
 
-    console.out.print(f"wrote {build_catalog(Lake(lake))}")
+    console.out.print(f"wrote {build_catalog(Lake(_existing(lake)))}")
 
 
 def gc(
     lake: LakeFolder = LAKE,
-    keep_runs: Annotated[int, typer.Option(min=1, help="Complete runs to keep, per recipe.")] = 3,
+    keep_runs: Annotated[
+        int, typer.Option(min=1, help="Newest runs to keep, per recipe; the newest complete one always stays.")
+    ] = 3,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -42,14 +45,20 @@ def gc(
     from pipelines.lake.catalog import build_catalog
     from pipelines.lake.gc import collect
 
-    removed = collect(Lake(lake), keep_runs, dry_run=dry_run)
+    removed = collect(Lake(_existing(lake)), keep_runs, dry_run=dry_run)
     if removed and not dry_run:
         build_catalog(Lake(lake))  # its views name every file that was there
     if as_json:
-        print_json([{"file": name, "bytes": size} for name, size in removed])
+        console.print_json([{"file": name, "bytes": size} for name, size in removed])
         return
     size = sum(size for _, size in removed)
     console.out.print(f"{'would remove' if dry_run else 'removed'} {len(removed)} files, {size / 1e6:.1f} MB")
+
+
+def _existing(lake: Path) -> Path:
+    if not lake.is_dir():
+        raise FileNotFoundError(f"{lake}: there is no lake here; `evolens run --lake {lake}` makes one")
+    return lake
 
 
 def doctor(lake: LakeFolder = LAKE, as_json: AsJson = False) -> None:
@@ -61,7 +70,7 @@ def doctor(lake: LakeFolder = LAKE, as_json: AsJson = False) -> None:
 
     found = examine(lake)
     if as_json:
-        print_json([finding.__dict__ for finding in found])
+        console.print_json([finding.__dict__ for finding in found])
     else:
         console.table("Doctor", [{"check": f.check, "state": f.state, "says": f.says} for f in found])
     if any(finding.state == "broken" for finding in found):

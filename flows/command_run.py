@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -51,9 +51,10 @@ def run(
     """
     from flows.running import run_recipe, summary
 
+    began = time.monotonic()
     opened = recipes.open_recipe(recipe, settings or (), rounds)
     result = run_recipe(recipe, lake, rounds, recipes.overrides_of(settings or ()))
-    summary(opened, lake, result, as_json=as_json)
+    summary(opened, lake, result, began, as_json=as_json)
 
 
 def plan(
@@ -70,7 +71,7 @@ def plan(
     _, _, said = _planned(recipe, lake, rounds, settings)
     rows = [{"stage": step.node.name, "state": step.state, "why": step.why, "key": step.node.key} for step in said]
     if as_json:
-        print_json(rows)
+        console.print_json(rows)
         return
     console.table(f"Plan of {recipe}", rows, ["stage", "state", "why"])
     waiting = sum(step.state == "run" for step in said)
@@ -81,13 +82,16 @@ def stage(
     name: Annotated[str, typer.Argument(help="A stage of the plan: difficulty, r1/difficulty, banks.")],
     recipe: RecipeName = recipes.DEFAULT,
     lake: LakeFolder = LAKE,
+    rounds: Rounds = None,
     settings: Settings = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Run one stage of a recipe, and whatever it needs first.
+    """Run one stage of a recipe, and whatever it needs first, as a partial run: tables `all_*` show its rows.
 
     Example: `evolens stage difficulty quickstart`
     """
-    _run_until([name], recipe, lake, settings)
+    made, _, _ = _planned(recipe, lake, rounds, settings)
+    _run_until(made, [_node(made, name)], as_json)
 
 
 def train(
@@ -95,6 +99,7 @@ def train(
     recipe: RecipeName = recipes.DEFAULT,
     lake: LakeFolder = LAKE,
     settings: Settings = None,
+    as_json: AsJson = False,
 ) -> None:
     """Train the policy of the recipe's first round by SFT or GRPO.
 
@@ -102,19 +107,27 @@ def train(
     """
     if trainer not in ("sft", "grpo"):
         raise typer.BadParameter(f"{trainer!r} is neither sft nor grpo")
-    _run_until([trainer], recipe, lake, settings)
+    made, _, _ = _planned(recipe, lake, None, settings)
+    _run_until(made, [f"r1/{trainer}"], as_json)
 
 
-def evaluate(recipe: RecipeName = recipes.DEFAULT, lake: LakeFolder = LAKE, settings: Settings = None) -> None:
-    """Evaluate base, +SFT, +GRPO and the controls on the evaluation banks.
+def evaluate(
+    recipe: RecipeName = recipes.DEFAULT, lake: LakeFolder = LAKE, settings: Settings = None, as_json: AsJson = False
+) -> None:
+    """Evaluate base, +SFT, +GRPO and the controls of the first round on the evaluation banks.
 
     Example: `evolens eval quickstart`
     """
     from flows.plan import ARMS
-    from flows.running import show_accuracy
+    from flows.results import as_rows, comparisons
+    from flows.running import run_named, show_accuracy
 
-    made = _run_until([f"evaluate_{arm}" for arm in ARMS], recipe, lake, settings)
-    show_accuracy(made, 1)
+    made, _, _ = _planned(recipe, lake, None, settings)
+    run_named(made, [f"r1/evaluate_{arm}" for arm in ARMS])
+    if as_json:
+        console.print_json(as_rows(comparisons(made.lake, made, 1)))
+    else:
+        show_accuracy(made, 1)
 
 
 def ingest(
@@ -123,56 +136,71 @@ def ingest(
     name: Annotated[str | None, typer.Option(help="Name of the source; the folder's name by default.")] = None,
     license_: Annotated[str, typer.Option("--license", help="Licence of rows that state none.")] = "unknown",
     limit: Limit = None,
+    max_failed: Annotated[
+        float, typer.Option(min=0, max=1, help="The share of records that may fail; more, and nothing is ingested.")
+    ] = 1.0,
+    as_json: AsJson = False,
 ) -> None:
-    """Bring real data into a lake, by itself.
+    """Bring real data into a lake, by itself. Records that cannot be read are listed; exits 1 when none can be.
 
     Example: `evolens ingest examples/photographs --lake lake`
     """
     from flows.running import ingest_source
 
-    ingest_source(source, lake, name, license_, limit)
+    made = ingest_source(source, lake, name, license_, limit, max_failed)
+    if as_json:
+        console.print_json(made.as_json())
+    else:
+        made.print()
+    if made.unreadable:
+        console.fail(f"{source}: not one of its {made.manifest.counts.read} records could be read")
+        raise typer.Exit(1)
 
 
 def replay(
     stage_name: Annotated[str, typer.Argument(metavar="STAGE", help="The stage whose failures are to be tried again.")],
     recipe: RecipeName = recipes.DEFAULT,
     lake: LakeFolder = LAKE,
+    rounds: Rounds = None,
     settings: Settings = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Try the failed rows of a stage again; its kept rows stay as they are.
+    """Try the failed rows of a stage again; its kept rows stay as they are. `evolens run` then runs what follows.
 
     Example: `evolens replay difficulty quickstart`
     """
     from flows.running import replay_stage
 
-    made, _, _ = _planned(recipe, lake, None, settings)
-    replay_stage(made, _node(made, stage_name))
+    planned, _, _ = _planned(recipe, lake, rounds, settings)
+    made = replay_stage(planned, _node(planned, stage_name))
+    if as_json:
+        console.print_json(made.as_json())
+    else:
+        made.print()
 
 
 def card(
     recipe: RecipeName = recipes.DEFAULT,
     lake: LakeFolder = LAKE,
     out: Annotated[Path | None, typer.Option(help="Where to write it; standard output by default.")] = None,
+    rounds: Rounds = None,
     settings: Settings = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Write the data card of a recipe's newest run, from what the lake holds.
+    """Write the data card of a recipe, from what the lake holds; with --json, the tables that it shows.
 
     Example: `evolens card quickstart --out card.md`
     """
-    from flows.card import render
+    from flows.card import render, tables
 
-    made, _, _ = _planned(recipe, lake, None, settings)
-    text = render(made)
-    if out is None:
-        console.out.print(text, markup=False)
+    made, _, _ = _planned(recipe, lake, rounds, settings)
+    if as_json:
+        console.print_json(tables(made))
+    elif out is None:
+        console.out.print(render(made), markup=False)
     else:
-        out.write_text(text, encoding="utf-8")
+        out.write_text(render(made), encoding="utf-8")
         console.out.print(f"wrote {out}")
-
-
-def print_json(value: Any) -> None:
-    """Plain JSON on standard output."""
-    typer.echo(json.dumps(value, indent=1, default=str))
 
 
 def _planned(
@@ -187,12 +215,15 @@ def _planned(
     return made, opened, steps(made, newest_keys(made))
 
 
-def _run_until(names: list[str], recipe: str, lake: Path, settings: list[str] | None) -> Plan:
-    from flows.engine import run_nodes
+def _run_until(made: Plan, names: list[str], as_json: bool) -> None:
+    from flows.results import funnel
+    from flows.running import run_named
 
-    made, _, _ = _planned(recipe, lake, None, settings)
-    run_nodes(made, [_node(made, name) for name in names])
-    return made
+    rows = funnel(made.lake, run_named(made, names))
+    if as_json:
+        console.print_json(rows)
+    else:
+        console.table("Funnel", rows)
 
 
 def _node(made: Plan, name: str) -> str:

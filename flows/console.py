@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import resource
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,6 +39,17 @@ def table(title: str, rows: Iterable[Mapping[str, Any]], columns: Sequence[str] 
         view.add_row(*(escape(cell(row.get(name))) for name in names))
     out.print(view)
     out.print()
+
+
+def print_json(value: Any) -> None:
+    """Plain JSON on standard output."""
+    print(json.dumps(value, indent=1, default=str), flush=True)  # noqa: T201  # rich would wrap and colour it
+
+
+def peak_memory() -> str:
+    """The most memory that this process, and the largest process it started and saw end, ever held."""
+    own, child = (resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return f"peak memory {own:.0f} MiB, largest child process {child:.0f} MiB"
 
 
 def cell(value: Any) -> str:
@@ -89,6 +102,9 @@ class Progress:
         if not total or now - self.said < self.every:
             return
         self.said = now
+        if total == 1:
+            err.print(f"[dim]  {self.name}: {now - self.started:.0f} s so far[/dim]")
+            return
         left = (now - self.started) / done * (total - done) if done else None
         eta = f", about {left:.0f} s to go" if left is not None else ""
         err.print(f"[dim]  {self.name}: {done} of {total} parts{eta}[/dim]")

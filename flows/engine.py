@@ -62,11 +62,6 @@ def with_inputs(plan: Plan, names: Sequence[str]) -> list[Node]:
     return [node for node in plan.nodes.values() if node.name in wanted]
 
 
-def run_nodes(plan: Plan, names: Sequence[str]) -> dict[str, str]:
-    """Run nodes and what they need, without Prefect; returns their keys by name."""
-    return {node.name: run_node(plan, node) for node in with_inputs(plan, names)}
-
-
 def open_lake(folder: Path | str) -> Lake:
     """The lake at a folder; makes the folder."""
     Path(folder).mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -54,8 +53,3 @@ def open_recipe(name: str, settings: Iterable[str] = (), rounds: int | None = No
     if rounds is not None:
         overrides["rounds"] = rounds
     return load(find(name), overrides)
-
-
-def text_of(recipe: Recipe) -> str:
-    """The recipe as canonical text: what its hash and the card are made from."""
-    return json.dumps(recipe.model_dump(mode="json"), sort_keys=True)

@@ -17,7 +17,7 @@ from flows.engine import run_node
 from flows.plan import Node, Plan
 from flows.recipes import DEFAULT
 from flows.results import as_rows, comparisons, funnel
-from flows.running import begin, finish, open_plan
+from flows.running import begin, failing, finish, open_plan
 from pipelines.lake import runs
 
 RecipeName = Annotated[str, Field(description="A recipe file, or the name of one that ships with Evolens.")]
@@ -35,17 +35,13 @@ def run_round(
     overrides: Overrides = {},  # noqa: B006  # Prefect's form shows it, nobody writes to it
 ) -> dict[str, str]:
     """Run one round of a recipe and what it needs first. Returns the stage key of every node."""
-    plan = open_plan(recipe, lake, max(number, int(overrides.get("rounds", number))), overrides)
+    plan = open_plan(recipe, lake, None, overrides)
+    if number > plan.recipe.rounds:
+        plan = open_plan(recipe, lake, number, overrides)
     run = begin(plan, range(1, number + 1))
-    try:
+    with failing(run):
         keys = run_tasks(plan, number, run)
-    except BaseException:
-        run.finish("failed")
-        raise
-    if number == plan.recipe.rounds:
-        finish(plan, run)
-    else:
-        run.finish("complete")
+    finish(plan, run, "complete" if number == plan.recipe.rounds else "partial")
     return keys
 
 

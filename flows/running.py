@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from flows import console
-from flows.card import write_card
-from flows.engine import describe, open_lake, runner_of
+from flows.card import card_path, write_card
+from flows.engine import describe, open_lake, run_node, runner_of, with_inputs
 from flows.plan import Node, Plan, make_plan, steps
 from flows.recipes import find
 from flows.results import as_rows, comparisons, funnel, scores, verdict
 from pipelines import ingest
-from pipelines.lake import Lake, runs
+from pipelines.lake import Manifest, runs
+from pipelines.lake.catalog import NAME as CATALOG
 from pipelines.lake.catalog import build_catalog
 from pipelines.runner import replay, run_stage
-from pipelines.sources import fingerprint
+from pipelines.sources import SourceError, fingerprint
 from pipelines.stage import StageCall
 from schemas.ids import content_id
 from schemas.recipe import Recipe, load
@@ -46,19 +50,33 @@ def waiting(plan: Plan) -> list[Node]:
 
 def begin(plan: Plan, numbers: range) -> runs.Run:
     """Open a record that names every stage of these rounds, so that gc spares what the run is making."""
+    return _record(plan, [node for node in plan.nodes.values() if node.round == 0 or node.round in numbers])
+
+
+def _record(plan: Plan, nodes: Sequence[Node]) -> runs.Run:
     recipe = plan.recipe
     run = runs.start_run(plan.lake.root, recipe.name, content_id("recipe", recipe.model_dump(mode="json")))
-    for node in plan.nodes.values():
-        if node.round == 0 or node.round in numbers:
-            run.plan(node.name, round=node.round, stage=node.call.stage.name, key=node.key)
+    for node in nodes:
+        run.plan(node.name, round=node.round, stage=node.call.stage.name, key=node.key)
     return run
 
 
-def finish(plan: Plan, run: runs.Run) -> None:
-    """Close the record: the ref moves to this run, and catalog and card are made from it."""
-    run.finish("complete")
+@contextmanager
+def failing(run: runs.Run) -> Iterator[None]:
+    """Close the record as failed when the block raises."""
+    try:
+        yield
+    except BaseException:
+        run.finish("failed")
+        raise
+
+
+def finish(plan: Plan, run: runs.Run, status: Literal["complete", "partial"] = "complete") -> None:
+    """Close the record and make the catalog; of a complete run, which becomes the ref, also the card."""
+    run.finish(status)
     build_catalog(plan.lake)
-    write_card(plan, run.run_id)
+    if status == "complete":
+        write_card(plan, run.run_id)
 
 
 def run_recipe(recipe: str, lake: Path, rounds: int | None, overrides: dict[str, Any]) -> bool:
@@ -72,32 +90,63 @@ def run_recipe(recipe: str, lake: Path, rounds: int | None, overrides: dict[str,
         flywheel(recipe=recipe, lake=str(lake), rounds=rounds, overrides=overrides)
         return True
     if newest_keys(plan) != served(plan):
-        run = begin(plan, range(1, plan.recipe.rounds + 1))
-        for name, key in served(plan).items():
-            with run.working(name, key, reused=True):
-                pass
-        finish(plan, run)
+        _adopt(plan, list(plan.nodes.values()), "complete")
+    else:
+        mend(plan)
     return False
 
 
-def summary(recipe: Recipe, lake: Path, ran: bool, *, as_json: bool) -> None:
-    """Funnel, accuracy and verdict of a finished run, round by round."""
-    from flows.command_run import print_json
+def run_named(plan: Plan, names: Sequence[str]) -> list[Node]:
+    """Run nodes and what they need, without Prefect, as a partial run; returns them. What is made is not recorded."""
+    nodes = with_inputs(plan, names)
+    if any(plan.lake.find(plan.lake.resolve(node.key)) is None for node in nodes):
+        run = _record(plan, nodes)
+        with failing(run):
+            for node in nodes:
+                run_node(plan, node, run)
+        finish(plan, run, "partial")
+    return nodes
 
+
+def _adopt(plan: Plan, nodes: Sequence[Node], status: Literal["complete", "partial"]) -> None:
+    """Record a run of nodes that are all made already."""
+    run = _record(plan, nodes)
+    for node in nodes:
+        with run.working(node.name, plan.lake.resolve(node.key), reused=True):
+            pass
+    finish(plan, run, status)
+
+
+def mend(plan: Plan) -> None:
+    """Make catalog and card again if they are older than the ref: a kill between the two leaves them so."""
+    newest = runs.newest(plan.lake.root, plan.recipe.name)
+    if newest is None:
+        return
+    moved = runs.ref_path(plan.lake.root, plan.recipe.name).stat().st_mtime_ns
+    made = (plan.lake.root / CATALOG, card_path(plan))
+    if any(not path.exists() or path.stat().st_mtime_ns < moved for path in made):
+        build_catalog(plan.lake)
+        write_card(plan, newest.run_id)
+
+
+def summary(recipe: Recipe, lake: Path, ran: bool, began: float, *, as_json: bool) -> None:
+    """Funnel, cost, accuracy and verdict of a finished run, round by round. `began` is of `time.monotonic()`."""
     plan = make_plan(recipe, open_lake(lake))
     numbers = range(1, recipe.rounds + 1)
     if as_json:
         compared = [row for number in numbers for row in as_rows(comparisons(plan.lake, plan, number))]
-        print_json({"ran": ran, "funnel": funnel(plan.lake, list(plan.nodes.values())), "comparisons": compared})
+        rows = funnel(plan.lake, list(plan.nodes.values()))
+        console.print_json({"ran": ran, "funnel": rows, "comparisons": compared})
         return
     console.table("Funnel", funnel(plan.lake, list(plan.nodes.values())))
+    console.out.print(f"took {time.monotonic() - began:.1f} s; {console.peak_memory()}\n")
     for number in numbers:
         if recipe.rounds > 1:
             console.out.print(f"[bold]Round {number}[/bold]")
         show_accuracy(plan, number)
     if not ran:
         console.out.print("Nothing was run again: every stage was already made by an earlier run.")
-    console.out.print(f"lake {lake}   catalog {lake / 'catalog.duckdb'}   card {lake / 'cards' / recipe.name}.md")
+    console.out.print(f"lake {lake}   catalog {lake / CATALOG}   card {card_path(plan)}")
 
 
 def show_accuracy(plan: Plan, number: int) -> None:
@@ -108,36 +157,77 @@ def show_accuracy(plan: Plan, number: int) -> None:
         console.out.print(verdict(compared))
 
 
-def ingest_source(path: Path, folder: Path, name: str | None, license_: str, limit: int | None) -> None:
-    """Ingest one source by itself, as a run of its own name that the catalog shows."""
+@dataclass(frozen=True)
+class Made:
+    """What a command made of one stage: `made` is false when its manifest stood before."""
+
+    name: str
+    manifest: Manifest
+    made: bool
+    failures: list[dict[str, Any]]
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether not one row of the stage could be read."""
+        counts = self.manifest.counts
+        return counts.failed == counts.read and not counts.children_kept
+
+    def as_json(self) -> dict[str, Any]:
+        named = ("row_id", "kind", "message")
+        return {
+            "name": self.name,
+            "key": self.manifest.key,
+            "made": self.made,
+            **self.manifest.counts.as_dict(),
+            "failures": [{field: row[field] for field in named} for row in self.failures],
+        }
+
+    def print(self) -> None:
+        """The counts, and the first failures on standard error."""
+        console.out.print(f"{self.name}: {describe(self.manifest)}" + ("" if self.made else " (already made)"))
+        for row in self.failures[:10]:
+            console.err.print(f"  failed {row['row_id']}: {row['message']}", markup=False)
+        if len(self.failures) > 10:
+            console.err.print(f"  … and {len(self.failures) - 10} more; see table failures")
+
+
+def ingest_source(
+    path: Path, folder: Path, name: str | None, license_: str, limit: int | None, max_failed: float
+) -> Made:
+    """Ingest one source by itself, as a run of its own name that the catalog shows.
+
+    The run fails when no record can be read, or more than the share `max_failed` cannot.
+    """
+    path = path.resolve()
+    if not path.exists():
+        raise SourceError(f"{path}: no such folder or Parquet file")
     lake = open_lake(folder)
-    called = name or path.resolve().stem
-    source = ingest.Source(
-        name=called, path=path.resolve(), fingerprint=fingerprint(path.resolve()), license=license_, limit=limit
-    )
-    call = StageCall(ingest.STAGE, ingest.Parameters(sources=(source,)))
+    called = name or path.stem
+    source = ingest.Source(name=called, path=path, fingerprint=fingerprint(path), license=license_, limit=limit)
+    call = StageCall(ingest.STAGE, ingest.Parameters(sources=(source,)), max_failed=max_failed)
     run = runs.start_run(lake.root, f"ingest-{called}", call.key)
     run.plan("ingest", round=0, stage="ingest", key=call.key)
     done = lake.find(call.key) is not None
-    with run.working("ingest", call.key, reused=done):
+    with failing(run), run.working("ingest", call.key, reused=done):
         manifest = run_stage(lake, call)
-    run.finish("complete")
+    made = Made(called, manifest, not done, lake.read(manifest.key, "failures").to_pylist())
+    run.finish("failed" if made.unreadable else "complete")
     build_catalog(lake)
-    console.out.print(f"{called}: {describe(manifest)}" + (" (already ingested)" if done else ""))
-    _say_failures(lake, manifest.key)
+    return made
 
 
-def replay_stage(plan: Plan, name: str) -> None:
-    """Try the failures of a finished stage again, and say what came of them."""
-    node = plan.nodes[name]
+def replay_stage(plan: Plan, name: str) -> Made:
+    """Try the failures of a finished stage again.
+
+    The result is recorded as a complete run where nothing else is left to run, otherwise as a partial one: what was
+    made from the stage has not seen it yet.
+    """
+    node, before = plan.nodes[name], plan.lake.resolve(plan.nodes[name].key)
     manifest = replay(plan.lake, node.call, runner=runner_of(plan.recipe.execution.processes))
-    console.out.print(f"{name}: {describe(manifest)}")
-    _say_failures(plan.lake, manifest.key)
-
-
-def _say_failures(lake: Lake, key: str) -> None:
-    rows = lake.read(key, "failures").to_pylist()
-    for row in rows[:10]:
-        console.err.print(f"  failed {row['row_id']}: {row['message']}", markup=False)
-    if len(rows) > 10:
-        console.err.print(f"  … and {len(rows) - 10} more; see table failures")
+    if manifest.key != before:
+        after = make_plan(plan.recipe, plan.lake)
+        if waiting(after):
+            _adopt(after, with_inputs(after, [name]), "partial")
+        else:
+            _adopt(after, list(after.nodes.values()), "complete")
+    return Made(name, manifest, manifest.key != before, plan.lake.read(manifest.key, "failures").to_pylist())

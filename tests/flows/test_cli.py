@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from flows.cli import app
+from pipelines.lake import runs
+
+HOUSE = Path(__file__).resolve().parent.parent.parent
 
 COMMANDS = "run plan stage ingest query show rejects replay train eval serve doctor gc catalog card".split()
 HEAVY = ("torch", "transformers", "trl", "apache_beam", "prefect", "duckdb", "datasets")
@@ -29,16 +35,54 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 
 
 def test_a_folder_that_shadows_a_package_is_named(tmp_path: Path) -> None:
-    (tmp_path / "schemas").mkdir()
-    (tmp_path / "schemas" / "__init__.py").write_text("")
-    code = (
-        "import sys, types, importlib.util; module = types.ModuleType('schemas');"
-        f"module.__file__ = {str(tmp_path / 'schemas' / '__init__.py')!r};"
-        "import flows.cli; sys.modules['schemas'] = module; flows.cli.check_packages()"
+    shadow = tmp_path / "shadow" / "schemas"
+    shadow.mkdir(parents=True)
+    (shadow / "__init__.py").write_text("raise ImportError('not ours')")
+    paths = os.pathsep.join([str(shadow.parent), str(HOUSE)])
+    result = subprocess.run(
+        [sys.executable, "-c", "from flows.cli import main; main()", "plan"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": paths},
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 2
     assert "the package 'schemas' was found at" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["catalog", "gc"])
+def test_no_lake_is_one_line(tmp_path: Path, command: str) -> None:
+    result = CliRunner().invoke(app, [command, "--lake", str(tmp_path / "none")])
+    assert "there is no lake here" in str(result.exception)
+    assert not (tmp_path / "none").exists()
+
+
+def evolens(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "flows.cli", *arguments], capture_output=True, text=True)
+
+
+def test_a_bad_record_is_listed_and_ends_nothing(tmp_path: Path) -> None:
+    source, lake = tmp_path / "source", tmp_path / "lake"
+    source.mkdir()
+    Image.new("RGB", (8, 8), "red").save(source / "good.png")
+    (source / "metadata.jsonl").write_text('{"file_name": "good.png", "caption": "Red."}\n{"file_name": "gone.png"\n')
+    done = evolens("ingest", str(source), "--lake", str(lake), "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert (said["read"], said["failed"], len(said["failures"])) == (2, 1, 1)
+    assert "metadata.jsonl, row 2" in said["failures"][0]["message"]
+    strict = evolens("ingest", str(source), "--lake", str(lake), "--max-failed", "0.1", "--name", "strict")
+    assert strict.returncode == 1
+    assert "1 of 2 rows failed" in strict.stderr
+    assert [run.status for run in runs.list_runs(lake)] == ["complete", "failed"]
+
+
+def test_a_source_of_which_nothing_can_be_read_fails(tmp_path: Path) -> None:
+    (tmp_path / "metadata.jsonl").write_text("{\n")
+    done = evolens("ingest", str(tmp_path), "--lake", str(tmp_path / "lake"))
+    assert done.returncode == 1
+    assert "not one of its 1 records could be read" in done.stderr
 
 
 def test_no_catalog_is_one_line(tmp_path: Path) -> None:
