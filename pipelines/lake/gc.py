@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 
 from pipelines.lake import leases, runs
@@ -20,9 +20,9 @@ DEBRIS_SECONDS = 3600
 def collect(lake: Lake, keep_runs: int, *, dry_run: bool = False) -> list[tuple[str, int]]:
     """Remove unreachable stages, files and runs; returns (path relative to the lake, bytes) of each file.
 
-    Kept are, per recipe, the newest `keep_runs` runs and the newest complete one, with all stages they name, all that
-    those were made from, their replays, and what a live lease works on or reads. Manifests go first, so that a kill
-    leaves files that no manifest lists, and never a manifest whose files are gone.
+    Kept are every run that is being made, and per recipe the newest `keep_runs` runs and the newest complete one, with
+    all stages they name, all that those were made from, their replays, and what a live lease works on or reads.
+    Manifests go first, so that a kill leaves files that no manifest lists, and never a manifest whose files are gone.
     """
     kept = _kept_runs(lake, keep_runs)
     named = {node.key for run in runs.list_runs(lake.root) if run.run_id in kept for node in run.nodes.values()}
@@ -45,9 +45,9 @@ def collect(lake: Lake, keep_runs: int, *, dry_run: bool = False) -> list[tuple[
 
 
 def _kept_runs(lake: Lake, keep_runs: int) -> set[str]:
-    found = sorted(runs.list_runs(lake.root), key=lambda run: (run.recipe, run.run_id))
-    newest = {run.run_id for _, group in groupby(found, lambda run: run.recipe) for run in list(group)[-keep_runs:]}
-    return newest | set(runs.refs(lake.root).values())
+    found = sorted(runs.list_runs(lake.root), key=lambda run: (run.recipe, run.run_id), reverse=True)
+    newest = {run.run_id for _, group in groupby(found, lambda run: run.recipe) for run in islice(group, keep_runs)}
+    return newest | set(runs.refs(lake.root).values()) | {run.run_id for run in found if runs.is_live(run)}
 
 
 def _replays(lake: Lake) -> list[Path]:

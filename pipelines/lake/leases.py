@@ -82,9 +82,7 @@ def try_acquire(root: Path, key: str, inputs: Sequence[str] = (), seconds: float
         held = read(root, key)
         if held and is_live(held):
             return None
-        pid = os.getpid()
-        born = psutil.Process(pid).create_time()
-        owner = Owner(secrets.token_hex(8), _host(), pid, born, time.time() + seconds, tuple(inputs))
+        owner = Owner(secrets.token_hex(8), *this_process(), time.time() + seconds, tuple(inputs))
         _write(root, key, owner)
     return Lease(root, key, owner, seconds)
 
@@ -99,13 +97,22 @@ def read(root: Path, key: str) -> Owner | None:
 
 def is_live(owner: Owner) -> bool:
     """False once a lease has expired, or its process on this host is gone."""
-    if owner.expires < time.time():
-        return False
-    if owner.host != _host():
-        return True
+    return owner.expires >= time.time() and is_alive(owner.host, owner.pid, owner.born) is not False
+
+
+def this_process() -> tuple[str, int, float]:
+    """Host, process id and start of this process: what `is_alive` asks for."""
+    pid = os.getpid()
+    return _host(), pid, psutil.Process(pid).create_time()
+
+
+def is_alive(host: str, pid: int, born: float) -> bool | None:
+    """Whether a process still runs; None where it cannot be seen from here, because it belongs to another host."""
+    if host != _host():
+        return None
     try:
-        process = psutil.Process(owner.pid)
-        return bool(process.create_time() == owner.born and process.status() != psutil.STATUS_ZOMBIE)
+        process = psutil.Process(pid)
+        return bool(process.create_time() == born and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from pipelines.lake import Lake, leases
+from pipelines.lake import Lake, leases, runs
 from pipelines.lake.gc import collect
 from pipelines.runner import replay, run_stage
 from tests.pipelines.toy import CHOOSE, LOOK, MAKE, call, record
@@ -50,3 +51,23 @@ def test_gc_spares_the_parts_that_a_kept_replay_lists(lake: Lake, tmp_path: Path
     assert collect(lake, 1) == []
     assert lake.verify(again.key).rows("samples") == 5
     assert lake.resolve(made.key) == again.key
+
+
+def test_gc_spares_a_run_that_is_being_made(lake: Lake) -> None:
+    """Between two of its stages a run holds no lease, and newer runs may have pushed it out of the newest."""
+    made, other = run_stage(lake, call(MAKE, count=3)), run_stage(lake, call(MAKE, count=5))
+    run = runs.start_run(lake.root, "toy", "hash")
+    run.plan("make", round=1, stage="make", key=made.key)
+    record(lake, "toy", [("make", 1, other.key)])
+    assert collect(lake, 0) == []
+    path = lake.root / "_runs" / f"{run.run_id}.json"
+    run.host = "elsewhere"  # its process cannot be seen: it counts as live for a week
+    run.plan("make", round=1, stage="make", key=made.key)
+    assert collect(lake, 0) == []
+    os.utime(path, (0, 0))
+    assert not runs.is_live(run)
+    run.host, run.pid = leases.this_process()[0], 2**22 + 1  # larger than any process id
+    run.plan("make", round=1, stage="make", key=made.key)
+    collect(lake, 0)
+    assert not path.exists()
+    assert lake.keys() == [other.key]
