@@ -47,7 +47,7 @@ class Parameters(BaseModel):
     steps: int = Field(300, ge=1, description="Optimizer steps.")
     batch: int = Field(32, ge=2, description="Conversations per step.")
     parts: int = Field(2, ge=1, description="Forward passes per step; a batch is cut by length, to pad less.")
-    learning_rate: float = Field(3e-4, gt=0, description="Peak rate of AdamW; warm-up, then cosine to zero.")
+    learning_rate: float = Field(1e-4, gt=0, description="Peak rate of AdamW; warm-up, then cosine to zero.")
     warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps that warms up.")
     weight_decay: float = Field(0.0, ge=0)
     order: Literal["shuffled", "curated"] = Field("shuffled", description="`curated` keeps the order of the selection.")
