@@ -31,10 +31,12 @@ class Patches:
 
 @dataclass(frozen=True)
 class Example:
-    """A conversation ready to batch. `labels` is −100 wherever no loss is taken."""
+    """A conversation ready to batch. `labels` is −100 wherever no loss is taken; `follows` marks the tokens
+    that follow from a list rather than make it up."""
 
     ids: tuple[int, ...]
     labels: tuple[int, ...]
+    follows: tuple[bool, ...]
     pictures: tuple[Patches, ...]
 
 
@@ -80,25 +82,47 @@ def encode(tokenizer: Any, messages: Sequence[dict[str, Any]], pictures: Sequenc
             speaking = True
     if waiting:
         raise ValueError(f"the conversation shows {len(seen) - len(waiting)} pictures, {len(seen)} were given")
-    return Example(tuple(ids), tuple(labels), seen)
+    return Example(tuple(ids), tuple(labels), tuple(_follows(tokenizer, labels)), seen)
 
 
-def collate(examples: Sequence[Example], pad_id: int, image_id: int) -> dict[str, torch.Tensor]:
-    """One right-padded batch: input_ids, attention_mask, labels, mm_token_type_ids, pixel_values, image_grid_thw."""
+def _follows(tokenizer: Any, labels: Sequence[int]) -> list[bool]:
+    """What comes after the last semicolon of each turn that ends in a call or an answer."""
+    tags = set(tokenizer.convert_tokens_to_ids(["<tool_call>", "<answer>"]))
+    (semicolon,) = tokenizer(";", add_special_tokens=False).input_ids
+    marks = [False] * len(labels)
+    at = 0
+    while at < len(labels):
+        stop = at + 1
+        if labels[at] != IGNORED:
+            while stop < len(labels) and labels[stop] != IGNORED:
+                stop += 1
+            turn = labels[at:stop]
+            if tags & set(turn):
+                listed = max((place for place, token in enumerate(turn) if token == semicolon), default=-1)
+                marks[at + listed + 1 : stop] = [True] * (len(turn) - listed - 1)
+        at = stop
+    return marks
+
+
+def collate(examples: Sequence[Example], pad_id: int, image_id: int, emphasis: float = 1.0) -> dict[str, torch.Tensor]:
+    """One right-padded batch: what the model takes, `labels`, and `weights` (1, or `emphasis` on what follows)."""
     longest = max(len(example.ids) for example in examples)
     ids = torch.full((len(examples), longest), pad_id)
     labels = torch.full((len(examples), longest), IGNORED)
     mask = torch.zeros((len(examples), longest), dtype=torch.long)
+    weights = torch.zeros((len(examples), longest))
     for row, example in enumerate(examples):
         length = len(example.ids)
         ids[row, :length] = torch.tensor(example.ids)
         labels[row, :length] = torch.tensor(example.labels)
         mask[row, :length] = 1
+        weights[row, :length] = torch.tensor(example.follows) * (emphasis - 1.0) + 1.0
     values, grid = pixel_values([picture for example in examples for picture in example.pictures])
     return {
         "input_ids": ids,
         "attention_mask": mask,
         "labels": labels,
+        "weights": weights * (labels != IGNORED),
         "mm_token_type_ids": (ids == image_id).long(),
         "pixel_values": values,
         "image_grid_thw": grid,
@@ -106,9 +130,10 @@ def collate(examples: Sequence[Example], pad_id: int, image_id: int) -> dict[str
 
 
 def summed_loss(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Cross-entropy summed over the labelled tokens; the output layer is computed for those alone."""
-    inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
+    """Weighted cross-entropy summed over the labelled tokens; the output layer is computed for those alone."""
+    inputs = {name: tensor for name, tensor in batch.items() if name not in ("labels", "weights")}
     hidden = model.model(**inputs, use_cache=False).last_hidden_state[:, :-1]
     target = batch["labels"][:, 1:]
     told = target != IGNORED
-    return torch.nn.functional.cross_entropy(model.lm_head(hidden[told]).float(), target[told], reduction="sum")
+    each = torch.nn.functional.cross_entropy(model.lm_head(hidden[told]).float(), target[told], reduction="none")
+    return (each * batch["weights"][:, 1:][told]).sum()

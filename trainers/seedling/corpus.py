@@ -111,12 +111,13 @@ class Batches(torch.utils.data.Dataset[list[dict[str, torch.Tensor]]]):
     def __getitem__(self, position: int) -> list[dict[str, torch.Tensor]]:
         if position >= len(self):
             raise IndexError(position)
+        phase = self.recipe.phase(self.first + position)
         start = (self.first + position) * self.recipe.batch
-        rows = [draw(self.recipe.diet, self.recipe.seed, start + row) for row in range(self.recipe.batch)]
+        rows = [draw(phase.diet, self.recipe.seed, start + row) for row in range(self.recipe.batch)]
         examples: list[Example] = [encode(self.tokenizer, *row) for row in rows]
         examples.sort(key=lambda example: (len(example.pictures), len(example.ids)))
         part = -(-len(examples) // self.recipe.parts)
         return [
-            collate(examples[at : at + part], self.tokenizer.pad_token_id, self.image_id)
+            collate(examples[at : at + part], self.tokenizer.pad_token_id, self.image_id, phase.emphasis)
             for at in range(0, len(examples), part)
         ]

@@ -26,6 +26,35 @@ DIET: Mix = {
 """The harder dials are nearly or wholly left out, so that a round of the flywheel has something to teach."""
 
 
+THEN: Mix = {
+    "counting/0": 0.10,
+    "counting/1": 0.26,
+    "counting/2": 0.05,
+    "search/0": 0.25,
+    "charts/0": 0.12,
+    "geometry/0": 0.18,
+    "caption:counting/0": 0.01,
+    "caption:search/2": 0.01,
+    "search/1": 0.004,
+    "charts/1": 0.004,
+    "geometry/1": 0.004,
+}
+"""Once listing is learned: more of what follows from a list."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training: its diet, and how much more than a list's tokens those count that follow from the list.
+
+    A list is perception, token after token; what follows ("look at green 33", "squares: 2") is one short step that
+    drowns in it, and a small model only learns to look back at its own list when that step weighs more.
+    """
+
+    steps: int
+    diet: Mix
+    emphasis: float
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A training run: the learning rate warms up, stays at `rate`, and falls to zero over the last `decay` steps.
@@ -35,7 +64,7 @@ class Recipe:
     """
 
     device: str
-    steps: int
+    phases: tuple[Phase, ...]
     batch: int
     parts: int
     rate: float
@@ -49,14 +78,36 @@ class Recipe:
     seed: int = 20
     vocabulary: int = 1200
     size: Size = field(default_factory=Size)
-    diet: Mix = field(default_factory=lambda: dict(DIET))
+
+    @property
+    def steps(self) -> int:
+        """Length of the whole training."""
+        return sum(phase.steps for phase in self.phases)
+
+    def phase(self, step: int) -> Phase:
+        """The phase that `step` lies in."""
+        for phase in self.phases:
+            if step < phase.steps:
+                return phase
+            step -= phase.steps
+        raise IndexError(step)
 
 
 RECIPES = {
-    "cpu": Recipe(device="cpu", steps=4500, batch=32, parts=2, rate=1e-3, warmup=100, decay=1200, workers=1, threads=2),
+    "cpu": Recipe(
+        device="cpu",
+        phases=(Phase(2000, DIET, 1.0), Phase(1700, THEN, 6.0)),
+        batch=32,
+        parts=2,
+        rate=1e-3,
+        warmup=100,
+        decay=1000,
+        workers=1,
+        threads=2,
+    ),
     "cuda": Recipe(
         device="cuda",
-        steps=20_000,
+        phases=(Phase(5000, DIET, 1.0), Phase(15_000, THEN, 6.0)),
         batch=128,
         parts=1,
         rate=1e-3,
@@ -67,7 +118,16 @@ RECIPES = {
         autocast=True,
     ),
     "crumb": Recipe(
-        device="cpu", steps=20, batch=8, parts=2, rate=1e-3, warmup=5, decay=10, workers=0, threads=1, vocabulary=600
+        device="cpu",
+        phases=(Phase(10, DIET, 1.0), Phase(10, THEN, 6.0)),
+        batch=8,
+        parts=2,
+        rate=1e-3,
+        warmup=5,
+        decay=10,
+        workers=0,
+        threads=1,
+        vocabulary=600,
     ),
 }
 """`cpu`: under two hours on two cores. `cuda`: one GPU. `crumb`: seconds; for tests and for trying the command."""

@@ -92,14 +92,14 @@ def train(recipe: Recipe, out: Path) -> list[dict[str, float]]:
 
 
 def update(network: Any, optimiser: Any, parts: list[dict[str, torch.Tensor]], recipe: Recipe) -> float:
-    """One optimiser step over all parts of a batch, every labelled token weighing the same; returns the mean loss."""
+    """One optimiser step over all parts of a batch, every token weighing as the phase says; returns the mean loss."""
     optimiser.zero_grad(set_to_none=True)
-    labelled = sum(int((part["labels"][:, 1:] >= 0).sum()) for part in parts)
+    weight = sum(float(part["weights"][:, 1:].sum()) for part in parts)
     half = torch.autocast(recipe.device, torch.bfloat16) if recipe.autocast else contextlib.nullcontext()
     total = 0.0
     for part in parts:
         with half:
-            loss = summed_loss(network, {key: value.to(recipe.device) for key, value in part.items()}) / labelled
+            loss = summed_loss(network, {key: value.to(recipe.device) for key, value in part.items()}) / weight
         torch.autograd.backward(loss)
         total += float(loss.detach())
     torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
@@ -126,12 +126,11 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="cpu")
     parser.add_argument("--out", type=Path, required=True, help="folder for weights, curve.json and table.json")
-    parser.add_argument("--steps", type=int, help="another number of steps than the recipe's")
     parser.add_argument("--seed", type=int, help="another seed than the recipe's")
     parser.add_argument("--threads", type=int, help="another number of threads than the recipe's")
     parser.add_argument("--count", type=int, default=200, help="questions for each task and dial in the table")
     given = parser.parse_args(arguments)
-    changes = {key: value for key in ("steps", "seed", "threads") if (value := getattr(given, key)) is not None}
+    changes = {key: value for key in ("seed", "threads") if (value := getattr(given, key)) is not None}
     recipe = dataclasses.replace(RECIPES[given.recipe], **changes)
     logging.disable_progress_bar()
     train(recipe, given.out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import random
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,32 @@ def test_rows_depend_on_seed_and_index_alone() -> None:
     assert first != corpus.draw(recipes.DIET, 21, 5)
 
 
+def test_what_follows_from_a_list_weighs_more(processor: Any) -> None:
+    tokenizer = processor.tokenizer
+    rows = [
+        batch.encode(tokenizer, *corpus.trace(FAMILIES["search"].make(5, 0))),
+        batch.encode(tokenizer, *corpus.described(FAMILIES["counting"].make(5, 0), random.Random(0))),
+    ]
+    told = [
+        tokenizer.decode([token for token, follows in zip(row.ids, row.follows, strict=True) if follows])
+        for row in rows
+    ]
+    listing = FAMILIES["search"].make(5, 0).steps[0].text.rpartition(";")
+    assert told[0].startswith(listing[2])
+    assert listing[0] not in told[0]
+    assert told[1] == ""
+    weights = batch.collate(rows, tokenizer.pad_token_id, processor.image_token_id, emphasis=6.0)["weights"]
+    assert set(weights.unique().tolist()) == {0.0, 1.0, 6.0}
+    assert int((weights == 6.0).sum()) == sum(map(sum, (row.follows for row in rows)))
+
+
+def test_phases_follow_each_other() -> None:
+    recipe = recipes.RECIPES["crumb"]
+    assert [recipe.phase(step).emphasis for step in (0, 9, 10, 19)] == [1.0, 1.0, 6.0, 6.0]
+    with pytest.raises(IndexError):
+        recipe.phase(recipe.steps)
+
+
 def test_the_rate_rises_rests_and_ends_near_zero() -> None:
     recipe = recipes.RECIPES["cpu"]
     shares = [train.share(recipe, step) for step in range(recipe.steps)]
@@ -177,7 +204,8 @@ def test_an_interrupted_training_ends_like_an_uninterrupted_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = model.Size(width=32, text_layers=2, text_mlp=64, vision_layers=2, vision_mlp=64, heads=2)
-    recipe = dataclasses.replace(recipes.RECIPES["crumb"], steps=3, batch=4, vocabulary=300, size=size)
+    phases = (recipes.Phase(1, recipes.DIET, 1.0), recipes.Phase(2, recipes.THEN, 6.0))
+    recipe = dataclasses.replace(recipes.RECIPES["crumb"], phases=phases, batch=4, vocabulary=300, size=size)
     texts, update = corpus.texts, train.update
     monkeypatch.setattr(corpus, "texts", lambda count: texts(2))
     monkeypatch.setattr(train, "SAVE_EVERY", 0.0)
