@@ -1,14 +1,17 @@
 """`openai:http://host:8000/v1`: any server that speaks OpenAI's chat completions with pictures; vLLM is the one we
 test.
 
-Requests advance one by one, a bounded number at a time. What may pass is tried again (408, 429 as `Retry-After` says,
-5xx, broken connections, time-outs); any other refusal is final. The time limit covers a request with all its
-attempts, and nothing waits beyond it. Whatever goes wrong becomes a `Failed`, never a text.
+Requests advance one by one; at most `concurrency` of one worker are on their way, however many threads ask it. What may
+pass is tried again (408, 429 as `Retry-After` says, 5xx, broken connections, time-outs); any other refusal is final.
+The time limit covers a request with all its attempts, and nothing waits beyond it. Whatever goes wrong becomes a
+`Failed`, never a text.
 
 Two conventions differ from `local:` on the wire, not in what the model reads. A tool's turn travels as a user turn
 between `<tool_response>` marks, because the protocol's tool role carries neither pictures nor calls written as text;
 Qwen's template renders both alike. Servers cut stop strings off: one that the server names (vLLM's `stop_reason`) is
-put back, and so is a closing tag whose opening tag stands in the text.
+put back, and so is a closing tag whose opening tag stands in the text. Whether any other stop string ended a text only
+the server knows; where it does not say, the request fails, because half a turn must not be taken for a whole one. So
+tree search, which stops at `;`, needs a server that has `stop_reason`.
 """
 
 from __future__ import annotations
@@ -71,6 +74,7 @@ class OpenAIWorker:
         self._load_bytes = load_bytes
         self._uris: OrderedDict[str, str] = OrderedDict()
         self._lock = threading.Lock()
+        self._gate = threading.Semaphore(server.concurrency)
 
     @classmethod
     def open(
@@ -79,8 +83,8 @@ class OpenAIWorker:
         load_image: Callable[[str], Image.Image],
         load_bytes: Callable[[str], bytes] | None = None,
     ) -> OpenAIWorker:
-        """Read the spec; no server is asked yet. Raises `ValueError` if the API key's environment variable is not
-        set.
+        """Read the spec; no server is asked yet. Raises `ValueError` for an option that cannot be, or if the API key's
+        environment variable is not set.
         """
         identity = identity_of(spec)
         variable = str(spec.option("api_key_env", ""))
@@ -88,6 +92,8 @@ class OpenAIWorker:
             raise ValueError(
                 f"worker {spec.url!r} reads its key from the environment variable {variable}, which is not set"
             )
+        if int(spec.option("concurrency", 8)) < 1:
+            raise ValueError(f"worker {spec.url!r}: concurrency must be at least 1")
         server = _Server(
             address=spec.target.rstrip("/") + "/chat/completions",
             model=identity.model,
@@ -113,23 +119,25 @@ class OpenAIWorker:
         return results
 
     async def _answer_all(self, requests: Sequence[Request]) -> list[Result]:
-        gate = asyncio.Semaphore(self._server.concurrency)
         headers = {"Authorization": f"Bearer {self._server.api_key}"} if self._server.api_key else {}
         limits = httpx.Limits(max_connections=self._server.concurrency)
         # The time limit is kept around each attempt; the client's own counts every read anew.
         async with httpx.AsyncClient(headers=headers, limits=limits, timeout=self._server.timeout_s) as client:
-            return list(await asyncio.gather(*(self._answer(client, gate, request) for request in requests)))
+            return list(await asyncio.gather(*(self._answer(client, request) for request in requests)))
 
-    async def _answer(self, client: httpx.AsyncClient, gate: asyncio.Semaphore, request: Request) -> Result:
+    async def _answer(self, client: httpx.AsyncClient, request: Request) -> Result:
         if not isinstance(request, Generate):
             kind = type(request).__name__.lower()
             return Failed("unsupported", f"an openai: worker answers generate requests only; {kind} needs local:")
-        async with gate:
+        await asyncio.to_thread(self._gate.acquire)  # waiting in a thread: each call of `answer` has its own event loop
+        try:
             try:
                 body = self._body(request)
             except Exception as error:  # whatever a picture loader raises costs its own request only
                 return Failed("bad_picture", f"{type(error).__name__}: {error}")
             return await self._persist(client, request, body)
+        finally:
+            self._gate.release()
 
     async def _persist(self, client: httpx.AsyncClient, request: Generate, body: dict[str, Any]) -> Result:
         """Attempts until an answer, a final refusal, the last attempt, or the end of the time limit."""
@@ -251,6 +259,10 @@ def _read(response: httpx.Response, request: Generate, attempt: int) -> Result:
         return Failed("malformed", f"{type(error).__name__}: {error} in {response.text[:300]}", attempts=attempt)
     if not isinstance(text, str) or reason not in ("stop", "length"):
         return Failed("malformed", f"finish_reason {reason!r}, content {text!r}"[:500], attempts=attempt)
+    unsure = [stop for stop in request.sampling.stop if not stop.startswith("</") and not text.endswith(stop)]
+    if reason == "stop" and unsure and "stop_reason" not in choice:
+        message = f"the server does not say (`stop_reason`) whether the text was cut at one of {unsure}; vLLM does"
+        return Failed("silent_stop", message, attempts=attempt)
     if reason == "stop":
         text += _stop_string(text, choice.get("stop_reason"), request.sampling.stop)
     return Generated(text, reason, *counts)

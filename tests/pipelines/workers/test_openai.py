@@ -10,6 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any
@@ -105,7 +106,7 @@ def worker_at(
 def test_what_is_sent_and_what_comes_back(album: Album) -> None:
     picture = plain("red")
     key = album.add(picture)
-    with serve(lambda *_: said("red circle 21")) as server:
+    with serve(lambda *_: said("red circle 21", stop_reason=None)) as server:
         worker = worker_at(server, album)
         request = ask("g", user(Picture(key), "how many?"), seed=2**63 + 5, temperature=0.7, stop=(";",))
         assert worker.answer([request]) == [Generated("red circle 21", "stop", 40, 3)]
@@ -195,9 +196,19 @@ def test_tool_turns_and_open_turns(album: Album) -> None:
 )
 def test_stop_strings_are_put_back(album: Album, text: str, choice: dict[str, Any], expected: str) -> None:
     with serve(lambda *_: said(text, **choice)) as server:
-        (result,) = worker_at(server, album).answer([ask("g", user("?"), stop=(";", "</tool_call>"))])
+        stop = (";", "</tool_call>") if "stop_reason" in choice else ("</tool_call>",)
+        (result,) = worker_at(server, album).answer([ask("g", user("?"), stop=stop)])
     assert isinstance(result, Generated)
     assert result.text == expected
+
+
+def test_a_server_that_does_not_say_whether_it_cut_gives_no_step(album: Album) -> None:
+    with serve(lambda number, _: said("red", "length" if number else "stop")) as server:
+        worker = worker_at(server, album)
+        first, second = (worker.answer([ask("g", user("?"), stop=(";",))])[0] for _ in range(2))
+    assert isinstance(first, Failed)
+    assert (first.kind, first.transient) == ("silent_stop", False)
+    assert second == Generated("red", "length", 40, 3)
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503, None])
@@ -317,3 +328,18 @@ def test_the_key_comes_from_the_environment(album: Album, monkeypatch: pytest.Mo
         monkeypatch.setenv("LAB_KEY", "open sesame")
         worker_at(server, album, api_key_env="LAB_KEY").answer([ask("g", user("?"))])
     assert server.headers[0]["authorization"] == "Bearer open sesame"
+
+
+def test_one_bound_holds_for_all_threads_that_ask(album: Album) -> None:
+    def behave(*_: Any) -> tuple[int, dict[str, str], Any]:
+        time.sleep(0.03)
+        return said("2")
+
+    with serve(behave) as server:
+        worker = worker_at(server, album, concurrency=2)
+        with ThreadPoolExecutor(6) as pool:
+            found = list(pool.map(lambda number: worker.answer([ask(str(number), user("?"))] * 2), range(6)))
+    assert found == [[Generated("2", "stop", 40, 3)] * 2] * 6
+    assert server.most_together <= 2
+    with pytest.raises(ValueError, match="concurrency must be at least 1"):
+        worker_at(server, album, concurrency=0)
