@@ -15,10 +15,8 @@ none, and then `censored_at` is how many were made.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
-from statistics import NormalDist
 from typing import Any, cast
 
 from PIL import ImageFilter
@@ -26,6 +24,7 @@ from pydantic import Field
 
 from pipelines import mcts
 from pipelines.attempts import Asked, Attempt, Line, Moves, accident, attempt, rollouts
+from pipelines.intervals import wilson
 from pipelines.stage import Context, Stage
 from pipelines.toolloop import Asking, together
 from schemas.ids import seed_of
@@ -47,24 +46,18 @@ class Parameters(Asked):
     temperature: float = Field(1.0, gt=0, description="Above 0: greedy attempts are one attempt.")
     rollouts: int = Field(8, ge=2, description="Independent attempts per sample.")
     group: int = Field(8, ge=2, description="GRPO's group size, for the forecast of groups without variance.")
-    iterations: int = Field(4, ge=0, description="Tree search iterations where no attempt was right; 0 for none.")
+    iterations: int = Field(
+        4,
+        ge=0,
+        description="Tree search iterations where no attempt was right; 0 for none. A server must say which stop "
+        "string ended a text, as vLLM does.",
+    )
     children: int = Field(3, ge=2, description="Next steps that a node of the tree may grow.")
     depth: int = Field(8, ge=1, description="Most steps from the root of the tree.")
     blind: int = Field(0, ge=0, description="Attempts without any picture.")
     wrong_image: int = Field(0, ge=0, description="Attempts with the picture of another sample of the same task.")
     blurred: int = Field(0, ge=0, description="Attempts with the sample's own pictures blurred.")
     blur: float = Field(0.05, gt=0, description="Radius of the blur, as a share of the longer side.")
-
-
-def wilson(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion (JASA 22, 1927); (0, 1) without any trial."""
-    if n == 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    rate, scale = k / n, 1 + z * z / n
-    middle = (rate + z * z / (2 * n)) / scale
-    half = z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n)) / scale
-    return (0.0 if k == 0 else middle - half), (1.0 if k == n else middle + half)
 
 
 def zero_variance(rate: float, group: int) -> float:

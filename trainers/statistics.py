@@ -1,15 +1,13 @@
-"""Honest figures (design §11): paired bootstrap with a fixed seed, Holm's correction over banks, Wilson's interval.
+"""Honest figures (design §11): paired bootstrap with a fixed seed, and Holm's correction over banks.
 
 Sources: Efron & Tibshirani, "An Introduction to the Bootstrap" (1993), ch. 13 and 16;
-Holm, Scand. J. Statist. 6 (1979); Wilson, JASA 22 (1927).
+Holm, Scand. J. Statist. 6 (1979).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,16 +92,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
         running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
         adjusted[index] = running
     return adjusted
-
-
-def wilson(right: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's interval of a proportion; (0, 1) when nothing was asked. Raises `ValueError` unless 0 ≤ right ≤ n."""
-    if not 0 <= right <= n:
-        raise ValueError(f"{right} right answers of {n} questions")
-    if n == 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    share = right / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))

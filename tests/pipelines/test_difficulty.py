@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from pipelines import workers
 from pipelines.attempts import Moves
-from pipelines.difficulty import STAGE, Parameters, wilson, zero_variance
+from pipelines.difficulty import STAGE, Parameters, zero_variance
 from pipelines.lake import Lake
 from pipelines.runner import run_stage
 from pipelines.stage import StageCall, WorkerSpec
@@ -147,22 +147,6 @@ def test_with_a_real_model_other_part_sizes_give_the_same_labels(tmp_path):
         found.append((rows(lake, done, "difficulty"), said))
     assert found[0] == found[1]
     assert len({text for text, _ in found[0][1].values()}) > 8  # it did say something
-
-
-@drawn(st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_the_interval_holds_the_rate_and_shrinks(counts):
-    k, n = counts
-    low, high = wilson(k, n)
-    assert 0 <= low <= k / n <= high <= 1
-    more_low, more_high = wilson(4 * k, 4 * n)
-    assert more_high - more_low < high - low
-    other_low, other_high = wilson(n - k, n)
-    assert (low, high) == pytest.approx((1 - other_high, 1 - other_low))
-
-
-def test_wilson_agrees_with_a_published_value():
-    assert wilson(1, 10) == pytest.approx((0.0179, 0.4042), abs=1e-4)
-    assert wilson(0, 0) == (0.0, 1.0)
 
 
 @drawn(st.floats(0, 1), st.integers(2, 64))

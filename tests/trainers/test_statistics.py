@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainers.statistics import RESAMPLES, holm, paired_bootstrap, wilson
+from trainers.statistics import RESAMPLES, holm, paired_bootstrap
 
 scores = st.lists(st.tuples(st.sampled_from([0.0, 1.0]), st.sampled_from([0.0, 1.0])), min_size=1, max_size=80)
 
@@ -65,12 +65,9 @@ def test_p_and_interval_tell_one_story(pairs: list[tuple[float, float]]) -> None
         assert result.low <= 0 <= result.high
 
 
-def test_known_holm_and_wilson_values() -> None:
+def test_known_holm_values() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([]) == []
-    assert wilson(0, 10) == pytest.approx((0.0, 0.27753), abs=1e-5)
-    assert wilson(8, 10) == pytest.approx((0.49016, 0.94332), abs=1e-5)
-    assert wilson(0, 0) == (0.0, 1.0)
 
 
 @given(st.lists(st.floats(0, 1), max_size=8))
@@ -82,15 +79,7 @@ def test_holm_is_between_raw_and_bonferroni_and_keeps_order(values: list[float])
     assert [adjusted[i] for i in order] == sorted(adjusted)
 
 
-@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_holds_the_share(pair: tuple[int, int]) -> None:
-    low, high = wilson(*pair)
-    assert 0 <= low <= pair[0] / pair[1] <= high <= 1
-
-
 def test_unpaired_scores_are_refused() -> None:
     with pytest.raises(ValueError, match="are not pairs"):
         paired_bootstrap([1.0], [1.0, 0.0])
-    with pytest.raises(ValueError, match="11 right answers of 10"):
-        wilson(11, 10)
     assert RESAMPLES >= 1000

@@ -11,13 +11,13 @@ import argparse
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
 import torch
 from PIL import Image
 from transformers.utils import logging
 
+from pipelines.intervals import wilson
 from pipelines.prompts import conversation, parse_assistant
 from pipelines.tasks import FAMILIES, Made
 from pipelines.tools import CallError
@@ -114,15 +114,6 @@ def correct(attempt: Attempt) -> bool:
     made = attempt.made
     params = {key: value for key, value in made.verifier.items() if key != "name"}
     return bool(verify(attempt.said, made.answer, made.answer_type, params, made.options).correct)
-
-
-def wilson(right: int, count: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's interval for a share."""
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    share, weight = right / count, 1 + z * z / count
-    middle = (share + z * z / (2 * count)) / weight
-    half = z * (share * (1 - share) / count + z * z / (4 * count * count)) ** 0.5 / weight
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def show(rows: list[dict[str, Any]]) -> str:
