@@ -22,10 +22,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pipelines.captions.injection import KINDS, inject, offers
 from pipelines.near import perceptual_hash
 from pipelines.stage import Context, Stage
-from pipelines.tasks import FAMILIES
+from pipelines.tasks import FAMILIES, check_dial, check_task
 from pipelines.tasks.rows import caption_row, oracle_steps, sample_row, trace_row
-from pipelines.tools import picture_id
-from schemas.ids import seed_of
+from schemas.ids import picture_id, seed_of
 from schemas.outcome import Drop, Keep, Outcome, Row
 
 VERSION = 1
@@ -54,15 +53,13 @@ class Bank(BaseModel):
     @field_validator("task")
     @classmethod
     def _known(cls, value: str) -> str:
-        if value not in FAMILIES and value != "vicrit":
-            raise ValueError(f"{value!r} is no task; there are {', '.join([*sorted(FAMILIES), 'vicrit'])}")
+        check_task(value, "vicrit")
         return value
 
     @model_validator(mode="after")
     def _dialled(self) -> Bank:
         for name in FAMILIES if self.task == "vicrit" else (self.task,):
-            if self.dial >= len(FAMILIES[name].DIALS):
-                raise ValueError(f"dial {self.dial}: {name} has dials 0 to {len(FAMILIES[name].DIALS) - 1}")
+            check_dial(name, self.dial)
         return self
 
 

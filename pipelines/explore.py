@@ -9,7 +9,6 @@ Drops: `wrong_answer` (value: attempts that were right), `no_answer` where no at
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from pydantic import Field
@@ -51,22 +50,19 @@ def run(row: dict[str, Any], p: Parameters, ctx: Context) -> Asking[Outcome]:
     if chosen is None:
         silent = all(each.episode.answer is None for each in made)
         return Drop("no_answer" if silent else "wrong_answer", 0, 1, also)
-    trace = trace_row(row, chosen, p, ctx)
+    trace = _policy_trace(row, chosen, p, ctx)
     assert chosen.rollout is not None
     edge = lineage(trace["trace_id"], chosen.rollout["rollout_id"], "kept_from", STAGE.name)
     return Keep(trace, {**also, "lineage": [edge]})
 
 
-def trace_row(sample: Row, chosen: Attempt, p: Parameters, ctx: Context) -> Row:
+def _policy_trace(sample: Row, chosen: Attempt, p: Parameters, ctx: Context) -> Row:
     """Columns of table `traces`: the steps as the model took them."""
     assert chosen.rollout is not None and chosen.verdict is not None
     return TraceRow(
         sample_id=sample["sample_id"],
         origin="policy",
-        steps=[
-            StepRow(**{**step, "arguments": json.loads(step["arguments"]) if step["arguments"] else None})
-            for step in chosen.episode.steps
-        ],
+        steps=[StepRow.of(step) for step in chosen.episode.steps],
         answer=chosen.verdict.parsed,
         producer={
             "worker": ctx.worker.identity.as_json(),

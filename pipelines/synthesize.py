@@ -17,10 +17,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pipelines.stage import Context, Stage
-from pipelines.tasks import FAMILIES
+from pipelines.tasks import FAMILIES, check_dial, check_task
 from pipelines.tasks.rows import caption_row, oracle_steps, sample_row, trace_row
-from pipelines.tools import picture_id
-from schemas.ids import seed_of
+from schemas.ids import picture_id, seed_of
 from schemas.outcome import Child, Expansion, Keep
 from schemas.rows import lineage
 
@@ -39,14 +38,12 @@ class Mix(BaseModel):
     @field_validator("task")
     @classmethod
     def _known(cls, value: str) -> str:
-        if value not in FAMILIES:
-            raise ValueError(f"{value!r} is no task family; there are {', '.join(sorted(FAMILIES))}")
+        check_task(value)
         return value
 
     @model_validator(mode="after")
     def _dialled(self) -> Mix:
-        if self.dial >= len(FAMILIES[self.task].DIALS):
-            raise ValueError(f"dial {self.dial}: {self.task} has dials 0 to {len(FAMILIES[self.task].DIALS) - 1}")
+        check_dial(self.task, self.dial)
         return self
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from pipelines.prompts import Style, conversation, parse_assistant, step, untagged
 from pipelines.tools import CallError
-from pipelines.tools.replay import LIMIT, observation, outcome, replay
+from pipelines.tools.replay import LIMIT, observation, outcome
 from pipelines.verifiers.extract import extract
 from schemas.ids import seed_of
 from schemas.requests import Failed, Generate, Generated, Request, Result, Sampling
@@ -28,7 +28,7 @@ Asking: TypeAlias = Generator[list[Request], list[Result], T]
 class Episode:
     """One attempt at a question.
 
-    `steps` are rows of a trace (a given prefix included); they rebuild the conversation exactly as the model saw it.
+    `steps` are rows of a trace; they rebuild the conversation exactly as the model saw it.
     `texts` are the model's own turns, word for word; `answer` is what tier 1 of the verifiers finds in the last one.
     `finish`: `answer`, `silent` (a last turn without one), `length` (cut off), `turns` (none left), `failed`.
     Tokens are summed over turns, so a prompt counts once for every turn that read it.
@@ -66,24 +66,15 @@ def converse(
     max_images: int = 4,
     style: Style = "plain",
     image_ids: Sequence[str] | None = None,
-    prefix: Sequence[Mapping[str, Any]] = (),
     pattern: str | None = None,
 ) -> Asking[Episode]:
     """One episode of a sample row.
 
     `images` are the pictures shown (those of `image_ids`, or the sample's own); `add_image` makes a tool's picture
     visible to the worker under the id that it returns. Requests are named ``sample:purpose:index:turn`` and seeded
-    from `seed` and that name. At `max_images` pictures a call is answered by a sentence instead. `prefix` continues a
-    trace; it is replayed first, and `ValueError` is raised where it does not replay.
+    from `seed` and that name. At `max_images` pictures a call is answered by a sentence instead.
     """
-    shown, steps = list(images), [dict(item) for item in prefix]
-    if steps:
-        again = replay(images, steps)
-        if again.mismatches:
-            raise ValueError(f"step {again.mismatches[0].step} of the prefix: {again.mismatches[0].reason}")
-        shown = list(again.images)
-        for made in shown[len(images) :]:
-            add_image(made)
+    shown, steps = list(images), list[dict[str, Any]]()
     texts: list[str] = []
     prompt_tokens = completion_tokens = 0
     for turn in range(max_turns):

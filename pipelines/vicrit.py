@@ -16,12 +16,11 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, get_args
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.captions.injection import Injection, Swap, inject, offers
+from pipelines.captions.injection import KINDS, Injection, Kind, Swap, inject, offers
 from pipelines.stage import Context, Stage
 from pipelines.verifiers import verify_row
 from schemas.ids import seed_of
@@ -34,9 +33,6 @@ SQL = """
 SELECT c.*, s.program, s.source, s.dial, s.state_id, s.task AS family
 FROM captions c LEFT JOIN samples s ON s.sample_id = c.sample_id
 """
-
-Kind = Literal["attribute", "count", "object", "relation"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Parameters(BaseModel):

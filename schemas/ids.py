@@ -11,7 +11,10 @@ import json
 import math
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
 """Anything that JSON can hold."""
@@ -57,6 +60,12 @@ def image_id(width: int, height: int, rgb: bytes) -> str:
     if len(rgb) != 3 * width * height:
         raise ValueError(f"{len(rgb)} bytes are not {width}x{height} RGB pixels")
     return digest(f"image:{width}x{height}:".encode() + rgb)
+
+
+def picture_id(picture: Image.Image) -> str:
+    """The id of a picture's RGB pixels."""
+    rgb = picture if picture.mode == "RGB" else picture.convert("RGB")
+    return image_id(rgb.width, rgb.height, rgb.tobytes())
 
 
 def sample_id(image_ids: Sequence[str], question: str, options: Sequence[str], answer: Json, answer_type: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -87,6 +88,11 @@ class StepRow(Strict):
     tool: str | None = None
     arguments: dict[str, Any] | None = None
     image_id: str | None = None
+
+    @classmethod
+    def of(cls, step: Mapping[str, Any]) -> StepRow:
+        """A step as tables hold it, with its arguments as JSON text."""
+        return cls(**{**step, "arguments": json.loads(step["arguments"]) if step["arguments"] else None})
 
     def row(self) -> dict[str, Any]:
         return {

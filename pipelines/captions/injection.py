@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from pipelines.captions.truth import holds, swaps
 from pipelines.prompts import step
@@ -19,9 +19,11 @@ from schemas.ids import canonical_json, content_id
 from schemas.outcome import Row
 from schemas.rows import SampleRow, StepRow, TraceRow
 
-KINDS = ("attribute", "count", "object", "relation")
+Kind = Literal["attribute", "count", "object", "relation"]
+"""What a swapped phrase says."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_KIND_OF_CLAUSE = {
+_KIND_OF_CLAUSE: Mapping[str, Kind] = {
     "colour": "attribute",
     "value": "count",
     "count": "count",
@@ -36,7 +38,7 @@ ASK = "One phrase of this description is wrong for the picture. Which one?"
 class Swap:
     """`original` at `start` may become `replacement`; the facts are the clause's own and the false one."""
 
-    kind: str
+    kind: Kind
     original: str
     replacement: str
     start: int
@@ -104,7 +106,7 @@ def inject(caption: Row, sample: Row, swap: Swap) -> Injection:
     trace = TraceRow(
         sample_id=asked["sample_id"],
         origin="oracle",
-        steps=[StepRow(**step("thought", thought)), StepRow(**step("answer", swap.replacement))],
+        steps=[StepRow.of(step("thought", thought)), StepRow.of(step("answer", swap.replacement))],
         answer=swap.replacement,
         producer={"engine": "oracle", "task": "vicrit", "version": 1},
     ).row()

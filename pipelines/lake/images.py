@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from pipelines.lake import files
 from pipelines.lake.parts import Damaged
 from schemas.arrow import PACK
-from schemas.ids import digest, image_id
+from schemas.ids import digest, picture_id
 
 GROUP_BYTES = 256 * 1024
 """A row group of a pack closes at this size, so that reading one picture reads few others."""
@@ -59,11 +59,6 @@ def encode(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def id_of(image: Image.Image) -> str:
-    """The image id of a picture's RGB pixels."""
-    return image_id(image.width, image.height, image.convert("RGB").tobytes())
-
-
 def picture_of(image: Image.Image | bytes, data: bytes | None = None) -> Picture:
     """A picture from pixels, from file bytes, or from both (then `data` must be the bytes the pixels came from)."""
     if isinstance(image, bytes):
@@ -73,7 +68,7 @@ def picture_of(image: Image.Image | bytes, data: bytes | None = None) -> Picture
     else:
         with Image.open(io.BytesIO(data)) as opened:
             kind = opened.format or "unknown"
-    return Picture(id_of(image), image.width, image.height, kind, digest(data), data)
+    return Picture(picture_id(image), image.width, image.height, kind, digest(data), data)
 
 
 def write_pack(path: Path, pictures: Iterable[Picture]) -> int:
@@ -147,7 +142,7 @@ class PictureStore:
 
     def show(self, owner: object, picture: Image.Image) -> str:
         """Show a picture to this process until `owner` is released, and never pack it; returns its id."""
-        name = id_of(picture)
+        name = picture_id(picture)
         with self._lock:
             self._shown.setdefault(owner, {})[name] = picture.convert("RGB")
         return name

@@ -11,8 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.lake import files
-from schemas.arrow import TABLES, table_of
-from schemas.outcome import Row
+from schemas.arrow import TABLES
 
 PACKS = "packs"
 ARTIFACTS = "artifacts"
@@ -44,13 +43,6 @@ def part_name(table: str, key: str, part: int) -> str:
 def pack_name(key: str, part: int) -> str:
     """Where the pictures of part number `part` stand, relative to the lake."""
     return f"images/pack-{key}-{part:05d}.parquet"
-
-
-def stage_part(root: Path, name: str, table: str, rows: Sequence[Row], tag: str) -> tuple[Path, PartFile]:
-    """Write rows under a temporary name; returns it with what the file will be once published as `name`."""
-    temp = files.temporary(root / name, tag)
-    write_table(temp, table_of(table, list(rows)))
-    return temp, describe(temp, table, name, len(rows))
 
 
 def describe(path: Path, table: str, name: str, rows: int) -> PartFile:

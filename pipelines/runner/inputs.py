@@ -115,7 +115,3 @@ def _check_ids(table: pa.Table, call: StageCall, last: str | None) -> str | None
             raise BadInput(f"stage {stage.name}: {stage.id_column} {value} comes twice in the input")
         last = str(value)
     return last
-
-
-def _name(column: str) -> str:
-    return f'"{column}"'

@@ -66,10 +66,7 @@ def trace_row(sample: Mapping[str, Any], steps: Sequence[Mapping[str, Any]], ver
     return TraceRow(
         sample_id=sample["sample_id"],
         origin="oracle",
-        steps=[
-            StepRow(**{**item, "arguments": json.loads(item["arguments"]) if item["arguments"] else None})
-            for item in steps
-        ],
+        steps=[StepRow.of(item) for item in steps],
         answer=json.loads(sample["answer"]),
         producer={"engine": "oracle", "task": sample["task"], "version": version},
     ).row()

@@ -1,7 +1,8 @@
 """The tools that a model may call on pictures: typed, deterministic, replayable. To add one, name it here."""
 
 from pipelines.tools import crop, draw, rotate, zoom
-from pipelines.tools.tool import CallError, Tool, picture_id
+from pipelines.tools.tool import CallError, Tool
+from schemas.ids import picture_id
 
 TOOLS: dict[str, Tool] = {
     tool.name: tool

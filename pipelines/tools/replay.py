@@ -10,8 +10,8 @@ from typing import Any
 from PIL import Image
 
 from pipelines.tools.calls import ToolCall, execute, read
-from pipelines.tools.tool import CallError, picture_id
-from schemas.ids import canonical_json
+from pipelines.tools.tool import CallError
+from schemas.ids import canonical_json, picture_id
 
 LIMIT = "No more pictures can be made; answer now."
 """The observation of a call that was not carried out: the conversation already holds as many pictures as it may."""

@@ -19,8 +19,6 @@ from typing import Annotated, Any, TypeAlias
 from PIL import Image
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from schemas import ids
-
 SCALE = 1000
 MIN_SIDE = 4
 MAX_ASPECT = 100
@@ -120,9 +118,3 @@ def cut(image: Image.Image, left: int, top: int, right: int, bottom: int) -> Ima
     if max(width, height) > MAX_ASPECT * min(width, height):
         raise CallError(f"The box is {width}x{height} pixels, which is too narrow; take a wider one.")
     return image.crop((left, top, right, bottom))
-
-
-def picture_id(image: Image.Image) -> str:
-    """The content id of a picture's RGB pixels."""
-    rgb = image if image.mode == "RGB" else image.convert("RGB")
-    return ids.image_id(rgb.width, rgb.height, rgb.tobytes())

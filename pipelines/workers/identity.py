@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from schemas.ids import Json
 from schemas.requests import WorkerIdentity
 
 OPTIONS: Mapping[str, frozenset[str]] = {
@@ -140,8 +139,3 @@ def identity_of(spec: WorkerSpec) -> WorkerIdentity:
     folder = folder_of(spec)
     name = spec.target if spec.target == "seedling" else folder.resolve().name
     return WorkerIdentity(spec.scheme, name, spec.revision, weights_hash(folder))
-
-
-def identity_json(spec: WorkerSpec) -> dict[str, Json]:
-    """`identity_of` as JSON, for stage keys."""
-    return identity_of(spec).as_json()

@@ -60,7 +60,7 @@ def test_two_entries_of_one_cell_go_on_counting():
 
 
 def test_what_cannot_be_drawn_is_refused():
-    with pytest.raises(ValidationError, match="no task family; there are charts, counting"):
+    with pytest.raises(ValidationError, match="no task; there are charts, counting"):
         Mix(task="countin", count=1)
     with pytest.raises(ValidationError, match="counting has dials 0 to 2"):
         Mix(task="counting", dial=9, count=1)

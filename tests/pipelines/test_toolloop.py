@@ -106,15 +106,6 @@ def test_a_failed_request_is_no_answer():
     assert (episode.failed, episode.answer, episode.finish, episode.texts) == (failed, None, "failed", ())
 
 
-def test_a_prefix_is_continued_and_must_replay():
-    first, requests, _ = talk(f"closer {CROP}", "<answer>blue</answer>")
-    episode, more, store = talk("<answer>blue</answer>", prefix=first.steps[:3])
-    assert more[0].messages == requests[1].messages
-    assert episode.steps == first.steps and len(store) == 1
-    with pytest.raises(ValueError, match="step 2 of the prefix"):
-        talk("x", prefix=[*first.steps[:2], {**first.steps[2], "image_id": "other"}])
-
-
 def test_together_asks_for_everything_at_once_and_keeps_each_apart():
     scripts = {"a": ("<answer>1</answer>",), "b": (CROP, "<answer>2</answer>"), "c": (CROP, CROP, "<answer>3</answer>")}
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipelines.lake import Damaged, Lake, MissingPicture
-from pipelines.lake.images import PictureStore, decode, encode, id_of, picture_of, write_pack
+from pipelines.lake.images import PictureStore, decode, encode, picture_of, write_pack
 from pipelines.runner import run_stage
+from schemas.ids import picture_id
 from tests.pipelines.toy import MAKE, call, paint
 
 
@@ -26,7 +27,7 @@ def test_pixels_survive_encoding_and_name_the_picture(size: tuple[int, int], dat
     image = Image.frombytes("RGB", size, data.draw(st.binary(min_size=count, max_size=count)))
     again = decode(encode(image))
     assert again.tobytes() == image.tobytes()
-    assert id_of(again) == id_of(image) == picture_of(encode(image)).image_id
+    assert picture_id(again) == picture_id(image) == picture_of(encode(image)).image_id
     assert encode(image) == encode(again)
 
 
