@@ -72,12 +72,13 @@ class Stage:
 class WorkerSpec:
     """A worker to be made once in each process that runs parts.
 
-    `connect(image_loader)` makes it; it must be picklable (`functools.partial(pipelines.workers.connect, url, ...)`).
+    `connect(load_image, load_bytes)` makes it, of loaders of pixels and of original files by image id; it must be
+    picklable (`functools.partial(pipelines.workers.connect, spec)`).
     `identity` is known beforehand, because the stage key holds it; a worker that turns out to be another is refused.
     """
 
     identity: WorkerIdentity
-    connect: Callable[[ImageLoader], Worker]
+    connect: Callable[[ImageLoader, Callable[[str], bytes]], Worker]
 
 
 @dataclass(frozen=True)

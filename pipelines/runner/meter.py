@@ -34,7 +34,7 @@ def connected(lake: Lake, spec: WorkerSpec) -> Shared:
     place = (str(lake.root), canonical_json(spec.identity.as_json()), pickle.dumps(spec.connect))
     with _LOCK:
         if place not in _CONNECTED:
-            worker = spec.connect(lake.image)
+            worker = spec.connect(lake.image, lake.pictures.data)
             if worker.identity != spec.identity:
                 raise ValueError(f"the worker is {worker.identity}, but the stage was planned for {spec.identity}")
             _CONNECTED[place] = Shared(worker, threading.Lock())

@@ -63,7 +63,7 @@ SCRIPTS: list[Callable[[Any], Result]] = []
 """A worker is named by what can be pickled: the place of its script here."""
 
 
-def scripted(place: int, _load: object) -> Scripted:
+def scripted(place: int, *_loaders: object) -> Scripted:
     return Scripted(SCRIPTS[place])
 
 

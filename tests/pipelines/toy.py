@@ -127,11 +127,11 @@ class Echo:
         return failed or Generated(f"<{request.messages[0].text}>", "stop", 3, 2)
 
 
-def waves(_load: object) -> Echo:
+def waves(*_loaders: object) -> Echo:
     return Echo(True)
 
 
-def server(_load: object) -> Echo:
+def server(*_loaders: object) -> Echo:
     return Echo(False)
 
 
