@@ -15,6 +15,7 @@ import PIL
 from pydantic import BaseModel, ValidationError
 
 from flows import policies
+from flows.checks import check_recipe, source_path
 from pipelines import banks, curate, deduplicate, difficulty, explore, influence, ingest, synthesize, verify, vicrit
 from pipelines.lake import Lake
 from pipelines.sources import fingerprint
@@ -107,16 +108,18 @@ class Plan:
 
 
 def make_plan(recipe: Recipe, lake: Lake) -> Plan:
-    """Every stage of every round. Raises `RecipeError` for parameters that a stage does not take."""
+    """Every stage of every round. Raises `RecipeError` for what the recipe names and nothing here is or takes."""
+    check_recipe(recipe)
     for name in recipe.stages:
         if name not in PARAMETERS:
             raise RecipeError(f"{recipe.name}: stages.{name}: unknown stage{did_you_mean(name, list(PARAMETERS))}")
     plan = Plan(recipe, lake)
     shared = _shared(plan)
-    policy, trained, pool = policies.base(recipe.policy), "", shared
+    policy, learner, trained, pool = policies.base(recipe.policy), policies.learner(recipe.policy), "", shared
     for number in range(1, recipe.rounds + 1):
-        trained, pool = _round(plan, number, policy, trained, pool if recipe.accumulate else shared)
-        policy = policies.trained(lake, plan.nodes[trained].key)
+        drawn = pool if recipe.accumulate else shared
+        trained, pool = _round(plan, number, policy, learner, trained, drawn)
+        policy = learner = policies.trained(lake, plan.nodes[trained].key)
     return plan
 
 
@@ -147,10 +150,11 @@ def _shared(plan: Plan) -> _Pool:
         sources = tuple(
             ingest.Source(
                 name=source.name,
-                path=(recipe.folder / source.path).resolve(),
-                fingerprint=fingerprint((recipe.folder / source.path).resolve()),
+                path=source_path(recipe, source),
+                fingerprint=fingerprint(source_path(recipe, source)),
                 license=source.license,
                 limit=source.limit,
+                columns=source.columns,
             )
             for source in recipe.sources
         )
@@ -162,8 +166,13 @@ def _bank_parameters(entries: Mapping[str, BankRecipe]) -> Any:
     return {name: banks.Bank(task=bank.task, dial=bank.dial, count=bank.count) for name, bank in entries.items()}
 
 
-def _round(plan: Plan, number: int, policy: WorkerSpec, previous: str, pool: _Pool) -> tuple[str, _Pool]:
-    """One turn of the flywheel; returns the node that trained its policy, and the pool that the next may draw on."""
+def _round(
+    plan: Plan, number: int, policy: WorkerSpec, learner: WorkerSpec, previous: str, pool: _Pool
+) -> tuple[str, _Pool]:
+    """One turn of the flywheel; returns the node that trained its policy, and the pool that the next may draw on.
+
+    `policy` answers; `learner` is the same model as weights on this machine, and gives gradients.
+    """
     recipe = plan.recipe
     add = partial(plan.add, number=number)
 
@@ -192,7 +201,7 @@ def _round(plan: Plan, number: int, policy: WorkerSpec, previous: str, pool: _Po
         influence.STAGE,
         plan.parameters(influence.STAGE),
         (*samples, *traces, unique, pool.targets),
-        policy,
+        learner,
     )
     chosen = add(
         name("curate"),

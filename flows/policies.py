@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,18 +28,28 @@ def base(recipe: WorkerRecipe) -> WorkerSpec:
     return WorkerSpec(identity, partial(workers.connect, spec))
 
 
+def learner(recipe: WorkerRecipe) -> WorkerSpec:
+    """The policy as weights on this machine, for gradients: itself, or its `weights`. Raises `RecipeError`."""
+    return base(recipe) if recipe.url == _weights(recipe) else base(WorkerRecipe(url=_weights(recipe)))
+
+
 def start_of(recipe: WorkerRecipe) -> tuple[Path, str]:
     """The transformers folder that training starts from, and the name of the policy in it. Raises `RecipeError`."""
-    url = recipe.weights or recipe.url
-    if not url.startswith("local:"):
-        raise RecipeError(
-            f"policy {recipe.url}: training needs weights on this machine; name them as `weights: local:FOLDER`"
-        )
     try:
-        spec = workers.WorkerSpec(url)
+        spec = workers.WorkerSpec(_weights(recipe))
         return folder_of(spec), workers.identity_of(spec).name
     except (ValueError, FileNotFoundError) as error:
         raise RecipeError(str(error)) from error
+
+
+def _weights(recipe: WorkerRecipe) -> str:
+    url = recipe.weights or recipe.url
+    if not url.startswith("local:"):
+        raise RecipeError(
+            f"policy {recipe.url}: gradients and training need weights on this machine; name the same model as"
+            " `weights: local:FOLDER`"
+        )
+    return url
 
 
 def trained(lake: Lake, key: str) -> WorkerSpec:
@@ -48,8 +58,10 @@ def trained(lake: Lake, key: str) -> WorkerSpec:
     return WorkerSpec(identity, partial(_open_trained, str(lake.artifact(key) / POLICY), identity))
 
 
-def _open_trained(folder: str, identity: WorkerIdentity, load_image: ImageLoader) -> Worker:
-    return _Named(workers.connect(workers.WorkerSpec(f"local:{folder}"), load_image), identity)
+def _open_trained(
+    folder: str, identity: WorkerIdentity, load_image: ImageLoader, load_bytes: Callable[[str], bytes]
+) -> Worker:
+    return _Named(workers.connect(workers.WorkerSpec(f"local:{folder}"), load_image, load_bytes), identity)
 
 
 @dataclass(frozen=True)

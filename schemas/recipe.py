@@ -14,9 +14,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from schemas.credentials import find_secret
 from schemas.rows import UNKNOWN_LICENSE, Strict
-
-SECRET_WORDS = ("api_key", "token", "password", "secret")
 
 
 class RecipeError(ValueError):
@@ -26,7 +25,8 @@ class RecipeError(ValueError):
 class WorkerRecipe(Strict):
     """Which model answers, chosen by URL; `api_key_env` names the environment variable that holds a key.
 
-    `weights` is where training starts (`local:FOLDER`) when the URL itself is not `local:`.
+    `weights` (`local:FOLDER`) is the same model on this machine, where the URL is a server: gradients are taken of it
+    and training starts from it.
     """
 
     url: str
@@ -34,24 +34,28 @@ class WorkerRecipe(Strict):
     model: str | None = None
     revision: str | None = None
     api_key_env: str | None = None
-    reload: str | None = None
     prompt: Literal["plain", "described"] = "plain"
     options: dict[str, int | float | str | bool] = Field(default_factory=dict)
 
     @property
     def replaceable(self) -> bool:
         """Whether the next round can put a trained policy in this worker's place (design §7)."""
-        return self.url.startswith(("local:", "vllm:")) or self.reload is not None
+        return self.url.startswith("local:")
 
 
 class SourceRecipe(Strict):
-    """Real data to ingest; relative paths are relative to the recipe's folder."""
+    """Real data to ingest; relative paths are relative to the recipe's folder.
+
+    `format` holds the source to a layout: an imagefolder, or Parquet files alone; without it either will do. `columns`
+    maps our field names to the source's.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     path: str
-    format: Literal["imagefolder", "parquet"] = "imagefolder"
+    format: Literal["imagefolder", "parquet"] | None = None
     license: str = UNKNOWN_LICENSE
     limit: int | None = Field(default=None, ge=1)
+    columns: dict[str, str] = Field(default_factory=dict)
 
 
 class TaskRecipe(Strict):
@@ -103,9 +107,7 @@ class Recipe(Strict):
         if not self.sources and not self.tasks:
             raise ValueError("a recipe needs `sources` or `tasks`: there is nothing to make samples from")
         if self.rounds > 1 and not self.policy.replaceable:
-            raise ValueError(
-                f"rounds: {self.rounds} needs a policy that can be replaced (local:, vllm:, or openai: with `reload:`)"
-            )
+            raise ValueError(f"rounds: {self.rounds} needs a `local:` policy, which the trained one can replace")
         shared = set(self.banks) & set(self.targets)
         if shared:
             raise ValueError(f"{sorted(shared)[0]!r} is both a bank and a target; the families are disjoint")
@@ -130,10 +132,11 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
         raise RecipeError(f"{path}: a recipe is a mapping of fields, not {type(content).__name__}")
     for name, value in (overrides or {}).items():
         _put(content, name.split("."), value)
-    _refuse_secrets(content, str(path), ())
+    if secret := find_secret(content):
+        raise RecipeError(f"{path}: {secret}: secrets are named, never written; use `api_key_env: VARIABLE`")
     content.pop("folder", None)
     try:
-        return Recipe(**content, folder=path.parent)
+        return Recipe.model_validate({**content, "folder": path.parent})
     except ValidationError as error:
         raise RecipeError(explain(error, Recipe, str(path))) from error
 
@@ -151,7 +154,7 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
             lines.append(f"{where}: {field}: this field is needed")
         else:
             message = problem["msg"].removeprefix("Value error, ")
-            got = "" if problem["loc"] == () else f" (got {problem['input']!r})"
+            got = "" if problem["loc"] == () else f" (got {shortened(repr(problem['input']))})"
             lines.append(f"{where}: {field}: {message}{got}")
     return "\n".join(lines)
 
@@ -162,6 +165,11 @@ def did_you_mean(word: str, known: list[str]) -> str:
     if near:
         return f"; did you mean {near[0]!r}?"
     return f"; known here: {', '.join(sorted(known))}" if known else ""
+
+
+def shortened(text: str, characters: int = 60) -> str:
+    """Text that fits into a line of a message."""
+    return text if len(text) <= characters else text[: characters - 1] + "…"
 
 
 def _fields_at(model: type[BaseModel], location: list[int | str]) -> list[str]:
@@ -179,20 +187,20 @@ def _fields_at(model: type[BaseModel], location: list[int | str]) -> list[str]:
 
 
 def _put(content: dict[str, Any], path: list[str], value: Any) -> None:
-    for part in path[:-1]:
-        content = content.setdefault(part, {})
-        if not isinstance(content, dict):
-            raise RecipeError(f"override {'.'.join(path)}: {part!r} is not a mapping")
-    content[path[-1]] = value
-
-
-def _refuse_secrets(value: Any, where: str, path: tuple[str, ...]) -> None:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if str(key).lower() in SECRET_WORDS and item:
-                field = ".".join((*path, str(key)))
-                raise RecipeError(f"{where}: {field}: secrets are named, never written; use `api_key_env: VARIABLE`")
-            _refuse_secrets(item, where, (*path, str(key)))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            _refuse_secrets(item, where, (*path, str(index)))
+    current: Any = content
+    for depth, part in enumerate(path):
+        last = depth == len(path) - 1
+        if isinstance(current, list):
+            if not part.isdigit() or int(part) >= len(current):
+                where, count = ".".join(path[:depth]), len(current)
+                raise RecipeError(f"override {'.'.join(path)}: {where} has the entries 0 to {count - 1}, not {part!r}")
+            key: Any = int(part)
+        elif isinstance(current, dict):
+            key = part
+        else:
+            raise RecipeError(f"override {'.'.join(path)}: {'.'.join(path[:depth])!r} is not a mapping")
+        if last:
+            current[key] = value
+        elif isinstance(current, dict) and current.get(key) is None:
+            current[key] = {}
+        current = current[key]

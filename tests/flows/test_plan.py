@@ -55,6 +55,22 @@ def test_only_evaluation_reads_the_evaluation_banks(tmp_path: Path) -> None:
     assert readers == {"evaluate", "deduplicate", "targets"}  # the last two read fingerprints only
 
 
+def test_a_server_answers_and_its_weights_give_gradients(tmp_path: Path) -> None:
+    policy = {"url": "openai:http://localhost:1/v1", "model": "m", "weights": "local:seedling"}
+    recipe = load(rounds.write_recipe(tmp_path), {"policy": policy})
+    nodes = make_plan(recipe, Lake(tmp_path / "lake")).nodes
+    kinds = {name: node.call.worker.identity.engine for name, node in nodes.items() if node.call.worker is not None}
+    asked = {"r1/explore", "r1/difficulty", "r1/evaluate_base"}
+    assert {name for name, kind in kinds.items() if kind == "openai"} == asked
+    assert kinds["r1/influence"] == "local"
+
+
+def test_columns_of_a_source_are_renamed(tmp_path: Path) -> None:
+    recipe = load(rounds.write_recipe(tmp_path), {"sources.0.columns": {"caption": "alt_text"}})
+    (source,) = make_plan(recipe, Lake(tmp_path / "lake")).nodes["ingest"].call.parameters.model_dump()["sources"]
+    assert source["columns"] == {"caption": "alt_text"}
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -62,6 +78,13 @@ def test_only_evaluation_reads_the_evaluation_banks(tmp_path: Path) -> None:
         ({"stages__sft__arm": "random"}, "stages.sft.arm: the plan sets this"),
         ({"stages__difficulty__rollouts": 1}, "stages.difficulty: rollouts: Input should be greater"),
         ({"policy__url": "lokal:seedling"}, "unknown scheme"),
+        ({"tasks__1__task": "serch"}, "tiny: tasks.1.task: there is no task 'serch'; did you mean 'search'?"),
+        ({"tasks__0__dial": 9}, "tiny: tasks.0.dial: counting has the dials 0 to"),
+        ({"banks__counting__task": "vicrit", "targets__counting_target__task": "countin"}, "did you mean 'counting'?"),
+        ({"banks__x": {"task": "vicrit", "dial": 9}}, "tiny: banks.x.dial: vicrit has the dials 0 to"),
+        ({"sources__0__path": "nowhere"}, "tiny: sources.photographs.path: "),
+        ({"sources__0__format": "parquet"}, "tiny: sources.photographs.format: "),
+        ({"policy__url": "openai:http://localhost:1/v1", "policy__model": "m"}, "`weights: local:FOLDER`"),
     ],
 )
 def test_what_cannot_be_planned_is_said(tmp_path: Path, overrides: dict[str, object], message: str) -> None:

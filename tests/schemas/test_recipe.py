@@ -46,6 +46,46 @@ def test_mistakes_are_named(tmp_path: Path, change: str, message: str) -> None:
     assert message in str(caught.value)
 
 
+SECRET = "sk-5ecret"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "stages: {publish: {hub_token: SECRET}}",
+        "stages: {publish: {API-Key: SECRET}}",
+        "stages: {publish: {openai_apikey: SECRET}}",
+        "stages: {publish: {clientSecret: [SECRET]}}",
+        "stages: {publish: {password: 5123}}",
+        'description: "https://me:SECRET@example.org/x"',
+        'description: "http://example.org/v1?api_key=SECRET"',
+    ],
+)
+def test_a_secret_is_refused_and_not_repeated(tmp_path: Path, change: str) -> None:
+    with pytest.raises(RecipeError, match="secrets are named, never written") as caught:
+        load(write(tmp_path, GOOD + change.replace("SECRET", SECRET) + "\n"))
+    assert SECRET not in str(caught.value)
+
+
+def test_names_of_secrets_and_counts_of_tokens_are_none(tmp_path: Path) -> None:
+    stages = "stages: {explore: {max_tokens: 60}, publish: {token_env: HUB_TOKEN, secret: ''}}\n"
+    assert load(write(tmp_path, GOOD + stages)).stages["explore"] == {"max_tokens": 60}
+
+
+def test_an_override_is_refused_like_the_file_and_reaches_into_lists(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    assert load(path, {"tasks.0.count": 9}).tasks[0].count == 9
+    for name, value, message in (
+        ("tasks.7.count", 9, "tasks has the entries 0 to 0, not '7'"),
+        ("name.x", 9, "'name' is not a mapping"),
+        ("tasks.0.count", "many", "tasks.0.count: Input should be a valid integer"),
+        ("policy.options.api_token", SECRET, "secrets are named"),
+    ):
+        with pytest.raises(RecipeError) as caught:
+            load(path, {name: value})
+        assert message in str(caught.value)
+
+
 def test_unknown_task_field_is_found_inside_a_list(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         load(write(tmp_path, GOOD.replace("count: 4}]", "cuont: 4}]")))
@@ -54,7 +94,7 @@ def test_unknown_task_field_is_found_inside_a_list(tmp_path: Path) -> None:
 
 def test_rounds_need_a_policy_that_can_be_replaced(tmp_path: Path) -> None:
     text = GOOD.replace("local:seedling", "openai:http://localhost:8000/v1") + "rounds: 2\n"
-    with pytest.raises(RecipeError, match="can be replaced"):
+    with pytest.raises(RecipeError, match="which the trained one can replace"):
         load(write(tmp_path, text))
 
 
