@@ -17,31 +17,48 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = ROOT / "tests" / "stage_fingerprints.json"
 
-ATTEMPTS = ("pipelines/attempts.py", "pipelines/toolloop.py", "pipelines/prompts.py", "pipelines/verifiers")
+ENCODING = ("pipelines/workers/encoding.py", "pipelines/workers/reader.py")
+ANSWERING = (
+    "pipelines/workers/local.py",
+    "pipelines/workers/decode.py",
+    "pipelines/workers/sampler.py",
+    *ENCODING,
+)
+FEATURES = ("pipelines/workers/features.py", *ENCODING)
+TRACES = ("pipelines/tools", "pipelines/prompts.py")
+ATTEMPTS = ("pipelines/attempts.py", "pipelines/toolloop.py", "pipelines/verifiers", *TRACES, *ANSWERING)
 DRAWING = ("pipelines/tasks/draw.py", "pipelines/captions/words.py")
+SWAPPING = ("pipelines/captions/injection.py", "pipelines/captions/truth.py", "pipelines/captions/words.py")
+TRAINING = (
+    "trainers/policy.py",
+    "trainers/images_matter.py",
+    "trainers/dataset.py",
+    "pipelines/workers/encoding.py",
+    *TRACES,
+)
 CODE: dict[str, tuple[str, ...]] = {
     "ingest": ("pipelines/ingest.py", "pipelines/sources.py"),
-    "banks": ("pipelines/banks.py", "pipelines/near.py", "pipelines/tasks/rows.py", "pipelines/captions/injection.py"),
-    "synthesize": ("pipelines/synthesize.py", "pipelines/tasks/rows.py"),
+    "banks": ("pipelines/banks.py", "pipelines/near.py", "pipelines/tasks/rows.py", *TRACES, *SWAPPING),
+    "synthesize": ("pipelines/synthesize.py", "pipelines/tasks/rows.py", *TRACES),
     "explore": ("pipelines/explore.py", *ATTEMPTS),
     "verify": ("pipelines/verify.py", "pipelines/tools", "pipelines/verifiers"),
-    "vicrit": ("pipelines/vicrit.py", "pipelines/captions/injection.py", "pipelines/captions/truth.py"),
-    "deduplicate": ("pipelines/deduplicate.py", "pipelines/near.py"),
-    "difficulty": ("pipelines/difficulty.py", "pipelines/mcts.py", *ATTEMPTS),
-    "influence": ("pipelines/influence.py", "pipelines/prompts.py"),
+    "vicrit": ("pipelines/vicrit.py", "pipelines/verifiers", *TRACES, *SWAPPING),
+    "deduplicate": ("pipelines/deduplicate.py", "pipelines/near.py", *FEATURES),
+    "difficulty": ("pipelines/difficulty.py", "pipelines/mcts.py", "pipelines/intervals.py", *ATTEMPTS),
+    "influence": ("pipelines/influence.py", "pipelines/verifiers", *TRACES, *FEATURES),
     "curate": ("pipelines/curate.py",),
     "task counting": ("pipelines/tasks/scenes.py", "pipelines/captions/scenes.py", *DRAWING),
     "task search": ("pipelines/tasks/search.py", "pipelines/captions/search.py", *DRAWING),
     "task charts": ("pipelines/tasks/charts.py", "pipelines/tasks/tables.py", "pipelines/captions/charts.py", *DRAWING),
     "task geometry": ("pipelines/tasks/geometry.py", "pipelines/tasks/draw.py"),
-    "sft": ("trainers/sft.py", "trainers/dataset.py", "pipelines/prompts.py"),
+    "sft": ("trainers/sft.py", *TRAINING),
     "grpo": (
         "trainers/grpo.py",
         "trainers/grpo_trainer.py",
         "trainers/rewards.py",
         "trainers/environment.py",
-        "trainers/dataset.py",
-        "pipelines/prompts.py",
+        "pipelines/verifiers",
+        *TRAINING,
     ),
     "evaluate": ("trainers/evaluate.py", *ATTEMPTS),
 }
@@ -53,6 +70,12 @@ def digest(files: tuple[str, ...]) -> str:
     paths = [path for name in files for path in (sorted((ROOT / name).glob("*.py")) or [ROOT / name])]
     trees = [_plain(ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
     return hashlib.blake2b(json.dumps(trees).encode(), digest_size=16).hexdigest()
+
+
+def files_of(name: str) -> set[str]:
+    """All files that are watched for a name in CODE."""
+    listed = ((ROOT / item, sorted((ROOT / item).glob("*.py"))) for item in CODE[name])
+    return {path.relative_to(ROOT).as_posix() for item, inside in listed for path in inside or [item]}
 
 
 def version(file: str) -> int:

@@ -151,6 +151,22 @@ def test_every_stage_and_family_is_watched() -> None:
     assert stating == watched
 
 
+@pytest.mark.parametrize("name", fingerprints.CODE)
+def test_what_the_code_of_a_stage_imports_is_watched(name: str) -> None:
+    """All but the engine, which never decides what a row says, and the families, which are watched by themselves."""
+    engine = {"pipelines/stage.py", "pipelines/waves.py", "pipelines/workers/identity.py"}
+    engine |= {"pipelines/workers/local.py", "pipelines/workers/features.py"}  # each hands on what the other answers
+    apart = ("pipelines/lake/", "trainers/seedling/", "pipelines/tasks/made.py")
+    watched = fingerprints.files_of(name)
+    for file in watched:
+        for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(("pipelines", "trainers")):
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+                paths = {path for each in names if (ROOT / (path := each.replace(".", "/") + ".py")).is_file()}
+                missing = {path for path in paths - watched - engine if not path.startswith(apart)}
+                assert not missing, f"{file} of {name} stands on {missing}: name it in tests/fingerprints.py"
+
+
 def test_the_digest_sees_meaning_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fingerprints, "ROOT", tmp_path)
     versions = {
