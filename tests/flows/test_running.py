@@ -12,7 +12,7 @@ from flows import run_round
 from flows.card import card_path
 from flows.console import Progress, peak_memory
 from flows.plan import Plan
-from flows.running import begin, finish, mend, open_plan, run_named
+from flows.running import begin, finish, mend, open_plan, replay_stage, run_named
 from pipelines.lake import runs
 from pipelines.lake.catalog import NAME, build_catalog
 from tests.flows import rounds
@@ -34,6 +34,22 @@ def test_a_stage_alone_is_a_partial_run_that_only_all_tables_show(plan: Plan) ->
         )
     run_named(plan, ["banks"])
     assert len(runs.list_runs(plan.lake.root)) == 1  # nothing was made, so nothing was recorded
+
+
+def test_a_replay_is_recorded_so_that_queries_see_it(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "metadata.jsonl").write_text('{"file_name": "gone.png", "caption": "Nothing."}\n')
+    settings = {"sources.0.path": str(source), "execution.max_failed": 1.0}
+    plan = open_plan(str(rounds.write_recipe(tmp_path)), tmp_path / "lake", None, settings)
+    run_named(plan, ["ingest"])
+    made = replay_stage(plan, "ingest")
+    assert made.made
+    assert made.as_json()["failures"][0]["kind"] == "missing_file"
+    assert [run.status for run in runs.list_runs(plan.lake.root)] == ["partial", "partial"]
+    with duckdb.connect(str(plan.lake.root / NAME), read_only=True) as catalog:
+        keys = catalog.execute("SELECT stage_key FROM all_failures ORDER BY run_id").fetchall()
+    assert keys == [(plan.nodes["ingest"].key,), (made.manifest.key,)]
 
 
 def test_a_stage_that_raises_ends_its_run_as_failed(plan: Plan, tmp_path: Path) -> None:
