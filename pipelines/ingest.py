@@ -46,7 +46,10 @@ class Source(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="Stands in column `source` of every sample.")
-    path: Path = Field(description="A folder with metadata.jsonl or Parquet files, or one Parquet file.")
+    path: Path = Field(
+        exclude=True,  # the fingerprint says what is read; where it lies is no part of the stage key
+        description="A folder with metadata.jsonl or Parquet files, or one Parquet file.",
+    )
     fingerprint: str = Field(description="`pipelines.sources.fingerprint(path)`: changed files are another stage key.")
     license: str = Field(UNKNOWN_LICENSE, description="Licence of records that state none.")
     limit: int | None = Field(None, ge=1, description="Read only so many records.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -109,6 +111,20 @@ def policy_row(ctx: Context, trained: Trained, *, trainer: str, arm: str, start:
         "curve": canonical_json(list(trained.curve)),
         "image_effect": canonical_json(dict(trained.image_effect)),
     }
+
+
+def newest_checkpoint(scratch: Path) -> str | None:
+    """The newest whole checkpoint that a killed training left in its scratch folder; None where there is none.
+
+    The trainer writes `trainer_state.json` last, so a checkpoint without a readable one was cut short, and is removed.
+    """
+    whole: dict[int, Path] = {}
+    for folder in scratch.glob("checkpoint-*"):
+        try:
+            whole[int(json.loads((folder / "trainer_state.json").read_text())["global_step"])] = folder
+        except (OSError, ValueError, KeyError):
+            shutil.rmtree(folder)
+    return str(whole[max(whole)]) if whole else None
 
 
 def curve_of(history: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[dict[str, Json]]:

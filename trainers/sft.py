@@ -24,7 +24,7 @@ from pipelines.stage import Context, Stage
 from schemas.outcome import Keep, Outcome
 from trainers.dataset import Album, NothingToLearn, lessons, taught
 from trainers.images_matter import image_effect
-from trainers.policy import POLICY, Trained, curve_of, load, narrate, parent, policy_row, save
+from trainers.policy import POLICY, Trained, curve_of, load, narrate, newest_checkpoint, parent, policy_row, save
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,6 +50,12 @@ class Parameters(BaseModel):
     learning_rate: float = Field(1e-4, gt=0, description="Peak rate of AdamW; warm-up, then cosine to zero.")
     warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps that warms up.")
     weight_decay: float = Field(0.0, ge=0)
+    save_every: int = Field(
+        100,
+        ge=1,
+        exclude=True,  # decides nothing about the result, so it is no part of the stage key
+        description="Steps between checkpoints, from which a killed training goes on.",
+    )
     order: Literal["shuffled", "curated"] = Field("shuffled", description="`curated` keeps the order of the selection.")
     style: Style = Field("plain", description="`plain`, or `described`: a system turn that explains tools and format.")
     seed: int = Field(0, ge=0)
@@ -65,6 +71,7 @@ def train_sft(
 ) -> Trained:
     """Train the policy in folder `start` on `rows` (`trainers.dataset.lessons`) and write it to folder `out`.
 
+    A training that was killed goes on from its newest checkpoint in `scratch`, to the same weights.
     Raises `trainers.images_matter.PicturesIgnored` before the first step when the pictures make no difference, and
     `ValueError` naming the trace of a row that cannot be encoded or replayed.
     """
@@ -115,7 +122,9 @@ def train_sft(
         remove_unused_columns=False,
         dataset_kwargs={"skip_prepare_dataset": True},
         logging_steps=1,
-        save_strategy="no",
+        save_strategy="steps",
+        save_steps=p.save_every,
+        save_total_limit=1,
         report_to="none",
         disable_tqdm=True,
     )
@@ -135,7 +144,7 @@ def train_sft(
         return values
 
     effect = image_effect(spoken, collate([{"row": row} for row in sorted(set(order[0]))[:CHECKED]]))
-    trainer.train()
+    trainer.train(resume_from_checkpoint=newest_checkpoint(scratch))
     weights = save(trainer.model, start, out)
     curve = curve_of(trainer.state.log_history, ("mean_token_accuracy",))
     return Trained(out, weights, p.steps, len(rows), curve, effect.as_json())

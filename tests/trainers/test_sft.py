@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
+from transformers import TrainerCallback
 from trl import SFTTrainer
 
 from pipelines.workers.encoding import Encoder
@@ -34,6 +35,36 @@ def test_three_steps_learn_repeatably_and_save_a_whole_policy(policy: Path, room
     assert {"config.json", "tokenizer.json", "chat_template.jinja"} <= {
         path.name for path in (tmp_path / "a").iterdir()
     }
+
+
+def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_weights(
+    policy: Path, room: Classroom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    p = P.model_copy(update={"steps": 5, "save_every": 2})
+    whole = train_sft(room.lessons, policy, tmp_path / "whole", p, room.load, tmp_path / "scratch")
+
+    class Killed(TrainerCallback):  # type: ignore[misc]  # transformers is Any to mypy
+        def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+            if state.global_step == 3:
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("trainers.sft.narrate", lambda trainer, name: trainer.add_callback(Killed))
+        train_sft(room.lessons, policy, tmp_path / "lost", p, room.load, tmp_path / "killed")
+    (tmp_path / "killed" / "checkpoint-4").mkdir()  # one that was being written when the kill came
+    steps: list[int] = []
+    monkeypatch.setattr("trainers.sft.narrate", lambda trainer, name: trainer.add_callback(_Watch(steps)))
+    again = train_sft(room.lessons, policy, tmp_path / "again", p, room.load, tmp_path / "killed")
+    assert steps == [3, 4, 5]
+    assert again.weights == whole.weights and list(again.curve) == list(whole.curve)
+
+
+class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers is Any to mypy
+    def __init__(self, steps: list[int]) -> None:
+        self.steps = steps
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+        self.steps.append(state.global_step)
 
 
 def test_loss_is_taken_on_what_the_assistant_says_and_on_nothing_else(policy: Path, room: Classroom) -> None:
