@@ -40,6 +40,10 @@ stages:
   explore: {{attempts: 1, max_tokens: 60}}
   difficulty: {{rollouts: 4, max_tokens: 60, iterations: 1}}
   influence: {{dimension: 64}}
+  curate:
+    sql: >-
+      SELECT sample_id, CASE WHEN hash(cluster_id) % 2 = 0 OR trace_id IS NULL THEN 'rl' ELSE 'sft' END AS split
+      FROM pool ORDER BY sample_id
   sft: {{steps: 3, batch: 4}}
   grpo: {{steps: 2, prompts: 2, generations: 4, max_completion: 120}}
   evaluate: {{max_tokens: 60}}
