@@ -121,7 +121,7 @@ def test_one_changed_difficulty_parameter_reruns_what_follows_and_only_that(fini
     [
         (("plan", "RECIPE", "--lake", "LAKE"), "Nothing would run"),
         (("query", "SELECT count(*) AS n FROM samples", "--lake", "LAKE", "--csv"), "n"),
-        (("rejects", "--lake", "LAKE"), "curate"),
+        (("rejects", "--lake", "LAKE"), "wrong_answer"),
         (("card", "RECIPE", "--lake", "LAKE"), "## Funnel"),
         (("catalog", "--lake", "LAKE"), "catalog.duckdb"),
         (("gc", "--lake", "LAKE", "--dry-run"), "would remove"),

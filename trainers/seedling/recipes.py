@@ -96,12 +96,12 @@ class Recipe:
 RECIPES = {
     "cpu": Recipe(
         device="cpu",
-        phases=(Phase(2000, DIET, 1.0), Phase(1700, THEN, 6.0)),
+        phases=(Phase(2000, DIET, 1.0), Phase(1300, THEN, 6.0)),
         batch=32,
         parts=2,
         rate=1e-3,
         warmup=100,
-        decay=1000,
+        decay=800,
         workers=1,
         threads=2,
     ),
