@@ -26,6 +26,7 @@ from pipelines.stage import Context, Stage
 from schemas.outcome import Keep, Outcome, Row
 from trainers.dataset import NothingToLearn, questions
 from trainers.environment import ToolEnvironment
+from trainers.images_matter import AllAlike
 from trainers.policy import POLICY, Trained, curve_of, load, narrate, parent, policy_row, save
 from trainers.rewards import REWARDS
 
@@ -138,7 +139,8 @@ def train_grpo(
     )
     narrate(trainer, "grpo")
     trainer.train()
-    assert trainer.effect is not None
+    if trainer.effect is None:
+        raise AllAlike("every step asked about one picture only, so whether pictures matter was never seen")
     weights = save(trainer.model, start, out)
     curve = curve_of(trainer.state.log_history, CURVE)
     trained = Trained(out, weights, p.steps, len(rows), curve, trainer.effect.as_json())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -13,13 +14,13 @@ import torch
 from trl import GRPOTrainer
 from trl.trainer.utils import strip_images_from_messages
 
-from trainers.images_matter import ImageEffect, PicturesIgnored, image_effect
+from trainers.images_matter import AllAlike, ImageEffect, PicturesIgnored, image_effect
 
 PICTURE_INPUTS = ("pixel_values", "image_grid_thw", "num_images", "mm_token_type_ids")
 
 
 class GroupTrainer(GRPOTrainer):
-    """GRPO that checks its pictures: their effect before the first step, and that none was dropped at every step."""
+    """GRPO that checks its pictures: their effect before the first step that shows two, and that none was dropped."""
 
     effect: ImageEffect | None = None
 
@@ -27,8 +28,9 @@ class GroupTrainer(GRPOTrainer):
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         if "pixel_values" not in output:  # TRL goes on without any where it counts too few picture tokens
             raise PicturesIgnored(f"step {self.state.global_step + 1}: the trainer dropped the pictures of its batch")
-        if self.effect is None:
-            self.effect = image_effect(self._spoken, output)
+        if self.effect is None:  # a batch may happen to ask about one picture only; the next one will do
+            with contextlib.suppress(AllAlike):
+                self.effect = image_effect(self._spoken, output)
         return output
 
     def _spoken(self, inputs: Mapping[str, Any]) -> torch.Tensor:

@@ -25,6 +25,10 @@ class PicturesIgnored(RuntimeError):
     """What the model is to say does not depend on the pictures: the training would teach it to guess."""
 
 
+class AllAlike(ValueError):
+    """A batch that shows one picture only: there is nothing to exchange."""
+
+
 @dataclass(frozen=True)
 class ImageEffect:
     """What exchanging pictures did to the log-probabilities of the trained tokens, in nats.
@@ -72,14 +76,14 @@ def image_effect(measure: Callable[[Mapping[str, Any]], torch.Tensor], inputs: M
     """Measure one batch with its pictures in place and exchanged; `measure` gives log-probabilities of trained tokens.
 
     Raises `PicturesIgnored` when the batch has lost its pictures or they make no difference beyond rounding, and
-    `ValueError` when all pictures are alike, so that nothing can be said.
+    `AllAlike` when all pictures are the same, so that nothing can be said.
     """
     pixels, grid = inputs.get("pixel_values"), inputs.get("image_grid_thw")
     if pixels is None or grid is None or not len(grid):
         raise PicturesIgnored("the batch reached the model without any picture")
     exchanged, moved = exchange(pixels, grid)
     if not moved:
-        raise ValueError("all pictures of the batch are alike: take more samples a step")
+        raise AllAlike("all pictures are alike, so whether they matter cannot be seen: train on more than one")
     before, again = measure(inputs), measure(inputs)
     after = measure({**inputs, "pixel_values": exchanged})
     rounding = NOISE.get(str(before.dtype).removeprefix("torch."), NOISE["bfloat16"])

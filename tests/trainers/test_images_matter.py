@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trainers.conftest import Classroom
-from trainers.images_matter import PicturesIgnored, exchange, image_effect
+from trainers.images_matter import AllAlike, PicturesIgnored, exchange, image_effect
 from trainers.policy import load, save
 from trainers.sft import Parameters, train_sft
 
@@ -51,7 +51,7 @@ def test_effect_is_measured_and_its_absence_refused() -> None:
     with pytest.raises(PicturesIgnored, match="without any picture"):
         image_effect(sees, {"input_ids": torch.zeros(2, 3)})
     alike = inputs() | {"pixel_values": torch.ones(4, 4)}
-    with pytest.raises(ValueError, match="take more samples"):
+    with pytest.raises(AllAlike, match="pictures are alike"):
         image_effect(sees, alike)
 
 
