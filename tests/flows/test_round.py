@@ -16,18 +16,8 @@ from flows.plan import Plan, steps
 from flows.running import newest_keys, open_plan, waiting
 from tests.flows import rounds
 
-JOIN = """
-SELECT c.sample_id, s.question, i.pack, t.steps, d.pass_rate, f.score, r.step, r.value
-FROM curated c
-JOIN samples s USING (sample_id)
-JOIN images i ON i.image_id = s.image_ids[1]
-JOIN difficulty d USING (sample_id)
-JOIN influence f USING (sample_id)
-JOIN rewards r ON r.sample_id = c.sample_id AND r.arm = c.arm
-LEFT JOIN traces t USING (sample_id)
-WHERE c.arm = 'curated' AND c.split = 'rl'
-ORDER BY r.step, c.sample_id
-"""
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+JOIN = README[README.index("    SELECT c.sample_id") :].split("\n\n")[0]
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +75,7 @@ def test_one_query_joins_a_curated_row_to_its_reward_at_every_step(catalog: duck
     rows = catalog.execute(JOIN).fetchall()
     taught = catalog.execute("SELECT DISTINCT step FROM rewards WHERE arm = 'curated' AND trainer = 'grpo'").fetchall()
     assert rows
-    assert {row[6] for row in rows} == {step for (step,) in taught} == {1, 2}
+    assert {row[7] for row in rows} == {step for (step,) in taught} == {1, 2}
 
 
 def test_no_row_vanishes_between_deduplicate_and_difficulty(catalog: duckdb.DuckDBPyConnection) -> None:
