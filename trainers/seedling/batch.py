@@ -82,7 +82,10 @@ def encode(tokenizer: Any, messages: Sequence[dict[str, Any]], pictures: Sequenc
             speaking = True
     if waiting:
         raise ValueError(f"the conversation shows {len(seen) - len(waiting)} pictures, {len(seen)} were given")
-    return Example(tuple(ids), tuple(labels), tuple(_follows(tokenizer, labels)), seen)
+    follows = _follows(tokenizer, labels)
+    if not seen:  # a list of what nobody can see is given, not learned
+        labels = [label if after else IGNORED for label, after in zip(labels, follows, strict=True)]
+    return Example(tuple(ids), tuple(labels), tuple(follows), seen)
 
 
 def _follows(tokenizer: Any, labels: Sequence[int]) -> list[bool]:
@@ -117,16 +120,17 @@ def collate(examples: Sequence[Example], pad_id: int, image_id: int, emphasis: f
         labels[row, :length] = torch.tensor(example.labels)
         mask[row, :length] = 1
         weights[row, :length] = torch.tensor(example.follows) * (emphasis - 1.0) + 1.0
-    values, grid = pixel_values([picture for example in examples for picture in example.pictures])
-    return {
+    batch = {
         "input_ids": ids,
         "attention_mask": mask,
         "labels": labels,
         "weights": weights * (labels != IGNORED),
         "mm_token_type_ids": (ids == image_id).long(),
-        "pixel_values": values,
-        "image_grid_thw": grid,
     }
+    pictures = [picture for example in examples for picture in example.pictures]
+    if pictures:
+        batch["pixel_values"], batch["image_grid_thw"] = pixel_values(pictures)
+    return batch
 
 
 def summed_loss(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:

@@ -68,6 +68,13 @@ def trace(made: Made) -> Row:
     return chat(conversation(question(made), steps)), pictures
 
 
+def listed(made: Made) -> Row:
+    """The first turn without its picture: only its own list tells what follows, so it teaches to look back."""
+    messages, _pictures = trace(made)
+    asked = [part for part in messages[0]["content"] if part["type"] == "text"]
+    return [{"role": "user", "content": asked}, messages[1]], []
+
+
 def described(made: Made, rng: random.Random) -> Row:
     """A request for a caption and the program's own caption. Raises `ValueError` for a family that writes none."""
     if made.caption is None:
@@ -81,9 +88,12 @@ def draw(diet: Mix, seed: int, index: int) -> Row:
     """Row `index` of the endless corpus of this diet and seed."""
     rng = random.Random(f"seedling:{seed}:{index}")
     (cell,) = rng.choices(list(diet), list(diet.values()))
-    name, dial = cell.removeprefix("caption:").split("/")
+    kind, _, place = cell.rpartition(":")
+    name, dial = place.split("/")
     made = FAMILIES[name].make(rng.randrange(*TRAINING_SEEDS), int(dial))
-    return described(made, rng) if cell.startswith("caption:") else trace(made)
+    if kind == "caption":
+        return described(made, rng)
+    return listed(made) if kind == "listed" else trace(made)
 
 
 def texts(count: int) -> Iterator[str]:

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from trainers.seedling.model import Size
 
 Mix = dict[str, float]
-"""Cell of the diet ("family/dial", or "caption:family/dial") → its share; shares need not add up to one."""
+"""Cell of the diet → its share; shares need not add up to one.
+
+Cells: "family/dial", "caption:family/dial", or "listed:family/dial" (the first turn alone, without its picture).
+"""
 
 DIET: Mix = {
     "counting/0": 0.16,
@@ -40,6 +43,22 @@ THEN: Mix = {
     "geometry/1": 0.004,
 }
 """Once listing is learned: more of what follows from a list."""
+
+
+LAST: Mix = {
+    "listed:counting/0": 0.30,
+    "listed:counting/1": 0.18,
+    "listed:search/0": 0.07,
+    "listed:charts/0": 0.05,
+    "counting/0": 0.16,
+    "counting/1": 0.08,
+    "search/0": 0.03,
+    "charts/0": 0.05,
+    "geometry/0": 0.06,
+    "caption:counting/0": 0.01,
+    "caption:search/2": 0.01,
+}
+"""To end on: lists are right by now, and using them is what is left to learn."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +124,18 @@ RECIPES = {
         workers=1,
         threads=2,
     ),
+    "polish": Recipe(
+        device="cpu",
+        phases=(Phase(600, LAST, 10.0),),
+        batch=48,
+        parts=2,
+        rate=1e-3,
+        warmup=50,
+        decay=300,
+        workers=1,
+        threads=2,
+        seed=21,
+    ),
     "cuda": Recipe(
         device="cuda",
         phases=(Phase(5000, DIET, 1.0), Phase(15_000, THEN, 6.0)),
@@ -130,4 +161,7 @@ RECIPES = {
         vocabulary=600,
     ),
 }
-"""`cpu`: under two hours on two cores. `cuda`: one GPU. `crumb`: seconds; for tests and for trying the command."""
+"""`cpu`, then `polish` from its result: under two hours on two cores. `cuda`: one GPU.
+
+`crumb`: seconds; for tests and for trying the command.
+"""

@@ -34,15 +34,19 @@ def share(recipe: Recipe, step: int) -> float:
     return min(1.0, (step + 1) / recipe.warmup, (recipe.steps - step) / recipe.decay)
 
 
-def train(recipe: Recipe, out: Path) -> list[dict[str, float]]:
-    """Train, or go on training, and write the model folder and `curve.json`; returns the curve."""
+def train(recipe: Recipe, out: Path, start: Path | None = None) -> list[dict[str, float]]:
+    """Train from nothing or from the weights in `start`, write the model folder and `curve.json`, return the curve."""
     out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(recipe.threads)
     state_file = out / "state.pt"
     state: dict[str, Any] = torch.load(state_file, weights_only=False) if state_file.exists() else {}
-    words = AutoTokenizer.from_pretrained(out) if state else tokenizer.learn(corpus.texts(300), recipe.vocabulary)
+    words = (
+        AutoTokenizer.from_pretrained(start or out)
+        if state or start
+        else tokenizer.learn(corpus.texts(300), recipe.vocabulary)
+    )
     processor = tokenizer.processor(words)
-    network = model.build(words, recipe.size, recipe.seed)
+    network = model.load(start)[0] if start else model.build(words, recipe.size, recipe.seed)
     network.to(recipe.device).train()
     model.quicken(network)
     optimiser = torch.optim.AdamW(groups(network, recipe.weight_decay), lr=recipe.rate, betas=(0.9, 0.98), fused=True)
@@ -125,6 +129,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="cpu")
     parser.add_argument("--out", type=Path, required=True, help="folder for weights, curve.json and table.json")
+    parser.add_argument("--start", type=Path, help="a folder whose weights to go on from, with this recipe")
     parser.add_argument("--seed", type=int, help="another seed than the recipe's")
     parser.add_argument("--threads", type=int, help="another number of threads than the recipe's")
     parser.add_argument("--count", type=int, default=200, help="questions for each task and dial in the table")
@@ -133,7 +138,7 @@ def main(arguments: list[str] | None = None) -> None:
     recipe = dataclasses.replace(RECIPES[given.recipe], **changes)
     logging.disable_progress_bar()
     torch.set_flush_denormal(True)  # for the whole process, so not in train(), which tests call
-    train(recipe, given.out)
+    train(recipe, given.out, given.start)
     rows = evaluate.table(given.out, given.count, recipe.device)
     (given.out / "table.json").write_text(_lines(rows))
     print(evaluate.show(rows))
