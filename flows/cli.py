@@ -15,7 +15,7 @@ from flows.packages import check_packages
 
 check_packages()  # before any command, and with it a package of another, is imported
 
-from flows import command_data, command_lake, command_run, command_serve  # noqa: E402
+from flows import command_data, command_lake, command_run, command_serve  # noqa: E402 - the check above comes first
 
 app = typer.Typer(
     name="evolens",

@@ -69,7 +69,7 @@ def _method(tool: Tool) -> Callable[..., Observation]:
         for name, value in properties.items()
     ]
     owner = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    call.__signature__ = inspect.Signature([owner, *parameters])  # type: ignore[attr-defined]
+    call.__signature__ = inspect.Signature([owner, *parameters])  # type: ignore[attr-defined]  # TRL reads it
     return call
 
 

@@ -158,7 +158,7 @@ def _run_ask(task: PartTask, rows: list[Row], new_context: partial[Context], met
     def checked(row: Row, ctx: Context) -> waves.Conversation:
         outcome = yield from stage.run(row, parameters, ctx)
         check_fit(stage, outcome)
-        return outcome  # type: ignore[no-any-return]
+        return outcome  # type: ignore[no-any-return]  # run is any callable
 
     def on_error(index: int, error: Exception) -> Outcome:
         errors[index] = error

@@ -129,7 +129,7 @@ def check_fit(stage: Stage, outcome: Any) -> Outcome | Expansion:
         undeclared = one.also.keys() - ENGINE_TABLES - {stage.table, *stage.side_tables}
         if undeclared:
             raise ValueError(f"side table {min(undeclared)!r} is not declared")
-    return outcome  # type: ignore[no-any-return]
+    return outcome  # type: ignore[no-any-return]  # run is any callable
 
 
 def check_rows(stage: Stage, left: Left) -> Left:

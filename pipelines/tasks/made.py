@@ -63,16 +63,16 @@ class Family(Protocol):
     """A module that makes samples; `DIALS` are its hardness settings, easiest first."""
 
     @property
-    def NAME(self) -> str: ...  # noqa: N802
+    def NAME(self) -> str: ...  # noqa: N802 - a constant of the module
 
     @property
-    def VERSION(self) -> int: ...  # noqa: N802
+    def VERSION(self) -> int: ...  # noqa: N802 - a constant of the module
 
     @property
-    def DIALS(self) -> tuple[Any, ...]: ...  # noqa: N802
+    def DIALS(self) -> tuple[Any, ...]: ...  # noqa: N802 - a constant of the module
 
     @property
-    def RELATIONS(self) -> tuple[str, ...]: ...  # noqa: N802
+    def RELATIONS(self) -> tuple[str, ...]: ...  # noqa: N802 - a constant of the module
 
     def make(self, seed: int, dial: int) -> Made:
         """The sample of this seed at `DIALS[dial]`: the same pixels and texts on every machine."""
