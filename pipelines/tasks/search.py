@@ -1,8 +1,9 @@
 """Family `search`: coloured cards on a canvas of 448 px, each with a mark that vanishes when the canvas is shrunk.
 
-A mark is a fine checkerboard on a grey tag of the same mean brightness, and all marks have equal area. At a quarter of
-the size the checks average out to the tag's own grey: pictures that differ only in a mark differ by at most a few grey
-levels, so the question can only be answered by cropping.
+A mark is a fine checkerboard with soft edges on a grey tag of the same mean brightness, and all marks have equal area.
+At a quarter of the size the checks average out to the tag's own grey: pictures that differ only in a mark differ by two
+grey levels at most, so the question can only be answered by cropping. The checks and the canonical crops lie on one
+grid, so that in every such crop they fall alike on the patches of a vision tower, which then needs no luck to see them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from pipelines.captions.search import caption
 from pipelines.tasks.draw import BACKGROUNDS, COLOURS, blank
@@ -22,7 +23,7 @@ from pipelines.tasks.made import Box, Fact, Made, Region, Step
 from schemas.ids import Json
 
 NAME = "search"
-VERSION = 1
+VERSION = 2
 RELATIONS = ("mark", "same", "which")
 
 SIZE = 448
@@ -30,11 +31,13 @@ GRID = 4
 CELL = SIZE // GRID
 MARKS = ("circle", "square", "triangle", "cross")
 PALETTE = {**COLOURS, "black": (35, 35, 38), "white": (255, 255, 255), "pink": (255, 150, 190), "brown": (130, 80, 40)}
-TAG = 26
+TAG = 44
 TAG_GREY = 150
-CHECK = 100
-AREA = 120.0
-TILE = 20
+CHECK = 2
+CONTRAST = 100
+AREA = 440.0
+SOFT = 1.2
+TILE = 40
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,9 @@ def make(seed: int, dial: int) -> Made:
 
 
 def crop_box(card: Card) -> Box:
-    """The canonical crop of a card's cell, 0–1000: one of sixteen squares of 130, which always hold the whole mark."""
-    left, top = (250 * (card[key] - 1) + 60 for key in ("column", "row"))
-    return left, top, left + 130, top + 130
+    """The canonical crop of a card's cell, 0–1000: one of sixteen squares of 64 px, which always hold the whole tag."""
+    left, top = (250 * (card[key] - 1) + 54 for key in ("column", "row"))
+    return left, top, left + 142, top + 142
 
 
 def tag_box(card: Card) -> Box:
@@ -113,26 +116,26 @@ def render(program: dict[str, Any]) -> Image.Image:
         draw.rounded_rectangle(box, 8, fill=PALETTE[card["colour"]], outline=(110, 110, 110))
         tag = tag_box(card)
         draw.rectangle((tag[0], tag[1], tag[2] - 1, tag[3] - 1), fill=(TAG_GREY,) * 3)
-        picture.paste(tile(card["mark"]), (x - TILE // 2, y - TILE // 2))
+        left, top = x - TILE // 2, y - TILE // 2
+        picture.paste(checks().crop((left, top, left + TILE, top + TILE)), (left, top), cover(card["mark"]))
     return picture
 
 
 @cache
-def tile(mark: str) -> Image.Image:
-    """The mark as a checkerboard of lighter and darker single pixels whose mean is the grey of the tag."""
-    cover = _cover(mark)
-    light = Image.new("L", (TILE, TILE), TAG_GREY)
-    pixels = [
-        round(TAG_GREY + CHECK * (1 if (x + y) % 2 else -1) * cover.getpixel((x, y)) / 255)  # type: ignore[operator]
-        for y in range(TILE)
-        for x in range(TILE)
-    ]
-    light.putdata(pixels)
-    return Image.merge("RGB", (light, light, light))
+def checks() -> Image.Image:
+    """A checkerboard as large as the canvas, lighter and darker than the tag by `CONTRAST`."""
+    board = Image.new("L", (SIZE, SIZE))
+    levels = (TAG_GREY - CONTRAST, TAG_GREY + CONTRAST)
+    board.putdata([levels[(x // CHECK + y // CHECK) % 2] for y in range(SIZE) for x in range(SIZE)])
+    return Image.merge("RGB", (board, board, board))
 
 
-def _cover(mark: str) -> Image.Image:
-    """How much of each pixel the mark covers, 0–255; every mark covers `AREA` pixels in all."""
+@cache
+def cover(mark: str) -> Image.Image:
+    """How much of each pixel the mark covers, 0–255; every mark covers `AREA` pixels in all.
+
+    Edges are soft because a hard one would cut through checks and leave a trace of its own in the shrunk picture.
+    """
     fine = 8
     picture = Image.new("L", (TILE * fine, TILE * fine), 0)
     draw = ImageDraw.Draw(picture)
@@ -154,7 +157,7 @@ def _cover(mark: str) -> Image.Image:
             draw.rectangle((middle - across, middle - along, middle + across, middle + along), fill=255)
     else:
         raise ValueError(f"no mark is called {mark!r}")
-    return picture.reduce(fine)
+    return picture.filter(ImageFilter.GaussianBlur(SOFT * fine)).reduce(fine)
 
 
 def _cards(rng: random.Random, setting: Dial) -> list[Card]:

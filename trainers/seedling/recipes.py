@@ -46,15 +46,16 @@ THEN: Mix = {
 
 
 LAST: Mix = {
-    "listed:counting/0": 0.30,
-    "listed:counting/1": 0.18,
-    "listed:search/0": 0.07,
-    "listed:charts/0": 0.05,
-    "counting/0": 0.16,
-    "counting/1": 0.08,
-    "search/0": 0.03,
+    "listed:counting/0": 0.22,
+    "listed:counting/1": 0.13,
+    "listed:search/0": 0.04,
+    "listed:charts/0": 0.04,
+    "counting/0": 0.14,
+    "counting/1": 0.07,
+    "search/0": 0.22,
+    "search/1": 0.02,
     "charts/0": 0.05,
-    "geometry/0": 0.06,
+    "geometry/0": 0.05,
     "caption:counting/0": 0.01,
     "caption:search/2": 0.01,
 }
@@ -115,7 +116,7 @@ class Recipe:
 RECIPES = {
     "cpu": Recipe(
         device="cpu",
-        phases=(Phase(2000, DIET, 1.0), Phase(1300, THEN, 6.0)),
+        phases=(Phase(2000, DIET, 1.0), Phase(1300, THEN, 6.0), Phase(1000, LAST, 10.0)),
         batch=32,
         parts=2,
         rate=1e-3,
@@ -126,12 +127,12 @@ RECIPES = {
     ),
     "polish": Recipe(
         device="cpu",
-        phases=(Phase(600, LAST, 10.0),),
+        phases=(Phase(800, LAST, 10.0),),
         batch=48,
         parts=2,
         rate=1e-3,
         warmup=50,
-        decay=300,
+        decay=400,
         workers=1,
         threads=2,
         seed=21,
