@@ -28,7 +28,13 @@ FEATURES = ("pipelines/workers/features.py", *ENCODING)
 TRACES = ("pipelines/tools", "pipelines/prompts.py")
 ATTEMPTS = ("pipelines/attempts.py", "pipelines/toolloop.py", "pipelines/verifiers", *TRACES, *ANSWERING)
 DRAWING = ("pipelines/tasks/draw.py", "pipelines/captions/words.py")
-SWAPPING = ("pipelines/captions/injection.py", "pipelines/captions/truth.py", "pipelines/captions/words.py")
+SWAPPING = (
+    "pipelines/captions/injection.py",
+    "pipelines/captions/truth.py",
+    "pipelines/captions/claims.py",
+    "pipelines/captions/words.py",
+)
+WORLD = ("pipelines/tasks/world.py", "pipelines/captions/claims.py", *DRAWING)
 TRAINING = (
     "trainers/policy.py",
     "trainers/images_matter.py",
@@ -51,6 +57,7 @@ CODE: dict[str, tuple[str, ...]] = {
     "task search": ("pipelines/tasks/search.py", "pipelines/captions/search.py", *DRAWING),
     "task charts": ("pipelines/tasks/charts.py", "pipelines/tasks/tables.py", "pipelines/captions/charts.py", *DRAWING),
     "task geometry": ("pipelines/tasks/geometry.py", "pipelines/tasks/draw.py"),
+    "task mazes": ("pipelines/tasks/mazes.py", "pipelines/tasks/labyrinth.py", "pipelines/captions/mazes.py", *WORLD),
     "sft": ("trainers/sft.py", *TRAINING),
     "grpo": (
         "trainers/grpo.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pipelines.captions import claims
 from pipelines.captions.words import CARD_COLOURS, COLOURS, MARKS, NUMBERS, ROWS, SHAPES
 from schemas.ids import Json
 
@@ -14,6 +15,8 @@ Facts = Mapping[str, Any]
 def told(fact: Facts, program: Facts) -> Json:
     """The value that makes `fact` true of `program`. Raises `ValueError` for a claim nobody knows."""
     claim = fact["claim"]
+    if "path" in fact:
+        return claims.told(fact, program)
     if "series" in program:
         return _chart(claim, fact, program["series"])
     objects = program["objects"]
@@ -56,6 +59,8 @@ def swaps(fact: Facts, program: Facts) -> list[tuple[str, dict[str, Json]]]:
 
     Numbers move by one or two, names stay within what the picture shows, so that a swap is never absurd on its face.
     """
+    if "path" in fact:
+        return claims.swaps(fact, program)
     candidates: list[tuple[str, Json]]
     claim, value = fact["claim"], fact["value"]
     if claim in ("total", "colour_count"):

@@ -5,10 +5,16 @@ Label, region, checklist and oracle trace are right by construction, because all
 
 from __future__ import annotations
 
-from pipelines.tasks import charts, geometry, scenes, search
+from pipelines.tasks import charts, geometry, mazes, scenes, search
 from pipelines.tasks.made import Box, Fact, Family, Made, Region, Step, state_id
 
-FAMILIES: dict[str, Family] = {"counting": scenes, "search": search, "charts": charts, "geometry": geometry}
+FAMILIES: dict[str, Family] = {
+    "counting": scenes,
+    "search": search,
+    "charts": charts,
+    "geometry": geometry,
+    "mazes": mazes,
+}
 
 __all__ = ["FAMILIES", "Box", "Fact", "Family", "Made", "Region", "Step", "check_dial", "check_task", "state_id"]
 

@@ -1,0 +1,50 @@
+"""Answers of the worlds, worked out from their programs by code that shares nothing with the families: matrices,
+complex numbers, brute force, pixels.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import shortest_path
+
+
+def mazes(program: dict[str, Any]) -> Any:
+    """Squares are complex numbers; distances come from a matrix of all pairs."""
+    ask, cells = program["ask"], program["cells"]
+    steps = {"N": -1j, "E": 1, "S": 1j, "W": -1}
+    places = [complex(x, y) for y in range(1, len(cells) + 1) for x in range(1, len(cells) + 1)]
+    index = {place: at for at, place in enumerate(places)}
+    edges = []
+    for at, place in enumerate(places):
+        for side in cells[int(place.imag) - 1][int(place.real) - 1]:
+            edges.append((at, index[place + steps[side]]))
+    assert {(b, a) for a, b in edges} == set(edges), "a passage is open from both sides"
+    marks = {label: complex(*at) for label, at in program["marks"].items()}
+    rows, columns = zip(*edges, strict=True)
+    graph = coo_matrix((np.ones(len(edges)), (rows, columns)), shape=(len(places),) * 2).tocsr()
+    far, before = shortest_path(graph, unweighted=True, return_predecessors=True)
+    start = index[marks["S"]]
+    match ask["relation"]:
+        case "length":
+            return int(far[start, index[marks["A"]]])
+        case "exit":
+            (only,) = [label for label in "ABC" if np.isfinite(far[start, index[marks[label]]])]
+            return only
+        case "turns":
+            way = [index[marks["A"]]]
+            while way[-1] != start:
+                way.append(before[start, way[-1]])
+            moves = [places[a] - places[b] for a, b in pairwise(way)]
+            return sum(a != b for a, b in pairwise(moves))
+        case "walk":
+            at, words = marks["S"], {"up": "N", "right": "E", "down": "S", "left": "W"}
+            for way, count in ask["moves"]:
+                for _ in range(count):
+                    assert words[way] in cells[int(at.imag) - 1][int(at.real) - 1], "the walk runs into a wall"
+                    at += steps[words[way]]
+            (only,) = [label for label in "ABC" if marks[label] == at]
+            return only
