@@ -58,6 +58,7 @@ CODE: dict[str, tuple[str, ...]] = {
     "task charts": ("pipelines/tasks/charts.py", "pipelines/tasks/tables.py", "pipelines/captions/charts.py", *DRAWING),
     "task geometry": ("pipelines/tasks/geometry.py", "pipelines/tasks/draw.py"),
     "task mazes": ("pipelines/tasks/mazes.py", "pipelines/tasks/labyrinth.py", "pipelines/captions/mazes.py", *WORLD),
+    "task transform": ("pipelines/tasks/transform.py", "pipelines/captions/transform.py", *WORLD),
     "sft": ("trainers/sft.py", *TRAINING),
     "grpo": (
         "trainers/grpo.py",

@@ -5,7 +5,7 @@ Label, region, checklist and oracle trace are right by construction, because all
 
 from __future__ import annotations
 
-from pipelines.tasks import charts, geometry, mazes, scenes, search
+from pipelines.tasks import charts, geometry, mazes, scenes, search, transform
 from pipelines.tasks.made import Box, Fact, Family, Made, Region, Step, state_id
 
 FAMILIES: dict[str, Family] = {
@@ -14,6 +14,7 @@ FAMILIES: dict[str, Family] = {
     "charts": charts,
     "geometry": geometry,
     "mazes": mazes,
+    "transform": transform,
 }
 
 __all__ = ["FAMILIES", "Box", "Fact", "Family", "Made", "Region", "Step", "check_dial", "check_task", "state_id"]

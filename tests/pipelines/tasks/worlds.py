@@ -48,3 +48,26 @@ def mazes(program: dict[str, Any]) -> Any:
                     at += steps[words[way]]
             (only,) = [label for label in "ABC" if marks[label] == at]
             return only
+
+
+def transform(program: dict[str, Any]) -> Any:
+    """Differences as sets of (number, attribute, value)."""
+    looks = [
+        {(at, key, piece[key]) for at, piece in enumerate(program[when], 1) for key in piece}
+        for when in ("before", "after")
+    ]
+    changed = sorted(looks[1] - looks[0])
+    match program["ask"]["relation"]:
+        case "triplets":
+            return [f"{number} {attribute} {value}" for number, attribute, value in changed]
+        case "which":
+            return changed[0][0]
+        case "attribute":
+            (only,) = [attribute for number, attribute, _ in changed if number == program["ask"]["piece"]]
+            return only
+        case "value":
+            return changed[0][2]
+        case "count":
+            return len(changed)
+        case "turn":
+            return str(program["turn"])
