@@ -49,7 +49,7 @@ def caption(program: dict[str, Any], seed: str) -> Caption:
     axis = "column" if pieces[first]["column"] != pieces[second]["column"] else "row"
     words = ("left", "right") if axis == "column" else ("higher", "lower")
     teller.tell(
-        "Of the first two pieces, number one lies further {0}.|Number one lies further {0} on the board than number two.",
+        "Of the first two pieces, number one lies further {0}.|Number one lies further {0} than number two.",
         teller.order(("before", first, axis), ("before", second, axis), *words),
     )
     return teller.caption()
@@ -57,4 +57,5 @@ def caption(program: dict[str, Any], seed: str) -> Caption:
 
 def rarest(pieces: list[dict[str, Any]]) -> str:
     """The pattern that the fewest pieces carry, of those that are carried."""
-    return min(Counter(piece["pattern"] for piece in pieces).items(), key=lambda pair: (pair[1], pair[0]))[0]
+    count = Counter(str(piece["pattern"]) for piece in pieces)
+    return min(count, key=lambda pattern: (count[pattern], pattern))

@@ -73,7 +73,7 @@ def make(seed: int, dial: int) -> Made:
         "marks": {label: list(cell) for label, cell in marks.items()},
     }
     told = caption(program, f"{NAME}:{dial}:{seed}")
-    return finish(relation, program, _asked(marks, posed, setting.side), [render(program)], told)
+    return finish(relation, program, _asked(marks, posed, setting.side), render(program), told)
 
 
 def middle(cell: Cell | list[int], side: int) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -31,12 +31,16 @@ class Asked:
 
 
 def finish(
-    relation: str, program: dict[str, Json], asked: Asked, images: Iterable[Image.Image], caption: Caption
+    relation: str,
+    program: dict[str, Json],
+    asked: Asked,
+    drawn: Image.Image | tuple[Image.Image, ...],
+    caption: Caption,
 ) -> Made:
     """The sample of a program without `ask`, and a question about it."""
     said = asked.answer if isinstance(asked.answer, str) else canonical_json(asked.answer)
     return Made(
-        images=tuple(images),
+        images=drawn if isinstance(drawn, tuple) else (drawn,),
         question=asked.question,
         options=tuple(asked.options),
         answer=asked.answer,
