@@ -59,6 +59,13 @@ CODE: dict[str, tuple[str, ...]] = {
     "task geometry": ("pipelines/tasks/geometry.py", "pipelines/tasks/draw.py"),
     "task mazes": ("pipelines/tasks/mazes.py", "pipelines/tasks/labyrinth.py", "pipelines/captions/mazes.py", *WORLD),
     "task transform": ("pipelines/tasks/transform.py", "pipelines/captions/transform.py", *WORLD),
+    "task transit": (
+        "pipelines/tasks/transit.py",
+        "pipelines/tasks/network.py",
+        "pipelines/tasks/lettering.py",
+        "pipelines/captions/transit.py",
+        *WORLD,
+    ),
     "sft": ("trainers/sft.py", *TRAINING),
     "grpo": (
         "trainers/grpo.py",

@@ -4,7 +4,7 @@ complex numbers, brute force, pixels.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, permutations, product
 from typing import Any
 
 import numpy as np
@@ -71,3 +71,40 @@ def transform(program: dict[str, Any]) -> Any:
             return len(changed)
         case "turn":
             return str(program["turn"])
+
+
+def transit(program: dict[str, Any]) -> Any:
+    """Stations as a matrix of neighbours, lines as a matrix of those that meet, routes by trying every tuple."""
+    ask, lines = program["ask"], {line["colour"]: line["stops"] for line in program["lines"]}
+    for station in program["stations"]:
+        assert station["lines"] == sum(station["name"] in stops for stops in lines.values())
+    match ask["relation"]:
+        case "stops":
+            stops = lines[ask["line"]]
+            return abs(stops.index(ask["from"]) - stops.index(ask["to"]))
+        case "lines":
+            return sorted(colour for colour, stops in lines.items() if ask["station"] in stops)
+        case "interchange":
+            (only,) = set(lines[ask["lines"][0]]) & set(lines[ask["lines"][1]])
+            return only
+        case "shortest":
+            names = [station["name"] for station in program["stations"]]
+            pairs = [(names.index(a), names.index(b)) for stops in lines.values() for a, b in pairwise(stops)]
+            rows, columns = zip(*pairs, strict=True)
+            graph = coo_matrix((np.ones(len(pairs)), (rows, columns)), shape=(len(names),) * 2).tocsr()
+            far = shortest_path(graph, directed=False, unweighted=True)
+            return int(far[names.index(ask["from"]), names.index(ask["to"])])
+    for count in range(1, len(lines) + 1):
+        ways = []
+        for chosen in permutations(lines, count):
+            if ask["from"] in lines[chosen[0]] and ask["to"] in lines[chosen[-1]]:
+                changes = [set(lines[a]) & set(lines[b]) for a, b in pairwise(chosen)]
+                ways += [
+                    [f"{c} to {s}" for c, s in zip(chosen, (*at, ask["to"]), strict=True)] for at in product(*changes)
+                ]
+        if ways and ask["relation"] == "changes":
+            return count - 1
+        if ways:
+            (only,) = ways
+            return only
+    return None
