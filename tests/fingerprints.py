@@ -66,6 +66,13 @@ CODE: dict[str, tuple[str, ...]] = {
         "pipelines/captions/transit.py",
         *WORLD,
     ),
+    "task puzzles": (
+        "pipelines/tasks/puzzles.py",
+        "pipelines/tasks/mosaic.py",
+        "pipelines/tasks/landscape.py",
+        "pipelines/captions/puzzles.py",
+        *WORLD,
+    ),
     "sft": ("trainers/sft.py", *TRAINING),
     "grpo": (
         "trainers/grpo.py",

@@ -32,7 +32,7 @@ def cell(made: Made, width: int = WIDTH) -> Image.Image:
     said = made.answer if isinstance(made.answer, str) else canonical_json(made.answer)
     lines = _wrapped(made.question, width)
     if made.options:
-        lines += _wrapped(" / ".join(f"{'ABCDEFGH'[at]}. {option}" for at, option in enumerate(made.options)), width)
+        lines += _wrapped(" / ".join(f"{'ABCDEFGHI'[at]}. {option}" for at, option in enumerate(made.options)), width)
     lines.append(f"= {said}")
     picture = blank(width, least * (high + 4) + len(lines) * (TEXT + 3) + 4, (255, 255, 255))
     for index, image in enumerate(shown):

@@ -61,17 +61,18 @@ def make(seed: int, dial: int) -> Made:
         colours = rng.sample(list(COLOURS), len(drawn))
         lines = {colour: [names[node] for node in line] for colour, line in zip(colours, drawn, strict=True)}
         posed = POSERS[relation](rng, setting, lines, wanted)
+    stations: list[dict[str, Any]] = [
+        {"name": names[x, y], "column": x + 1, "row": y + 1, "lines": len(_serving(lines, names[x, y]))}
+        for x, y in nodes
+    ]
     program: dict[str, Json] = {
         "size": SIZE,
         "lines": [{"colour": colour, "stops": stops} for colour, stops in lines.items()],
-        "stations": [
-            {"name": names[x, y], "column": x + 1, "row": y + 1, "lines": len(_serving(lines, names[x, y]))}
-            for x, y in nodes
-        ],
+        "stations": stations,
     }
     question, answer, kind, ask, looked_at, marked, conclusion = posed
     boxes = station_boxes(program)
-    places = {station["name"]: place(station) for station in program["stations"]}  # type: ignore[index, union-attr, call-overload]
+    places = {station["name"]: place(station) for station in stations}
     steps, shown = [], 1
     for name in looked_at:
         steps.append(think(f"Look at {name}."))

@@ -108,3 +108,40 @@ def transit(program: dict[str, Any]) -> Any:
             (only,) = ways
             return only
     return None
+
+
+def puzzles(program: dict[str, Any]) -> Any:
+    """Found in the pixels: what is shown is compared with the landscape as it was painted."""
+    from pipelines.tasks.landscape import paint
+    from pipelines.tasks.puzzles import render
+
+    def pixels(image: Any) -> Any:
+        return np.asarray(image.convert("L")).astype(float)
+
+    painted, shown = pixels(paint(program["scene"])), [pixels(image) for image in render(program)]
+    match program["ask"]["relation"]:
+        case "turned":
+            return str(next(90 * k for k in range(4) if np.array_equal(np.rot90(painted, -k), shown[0])))
+        case "patch":
+            x0, y0, x1, y1 = program["hole"]
+            side, off = x1 - x0, []
+            for letter in range(4):
+                left, top = letter * 98 + (98 - side) // 2, 22 + (86 - side) // 2
+                off.append(np.abs(shown[1][top : top + side, left : left + side] - painted[y0:y1, x0:x1]).mean())
+            assert sorted(off)[1] > 5
+            return "ABCD"[int(np.argmin(off))]
+        case "source":
+            assert np.array_equal(shown[0], painted)
+            x0, y0, x1, y1 = program["patch"]
+            row, column = (y0 + y1) // 2 // 84, (x0 + x1) // 2 // 84
+            return f"{('top', 'middle', 'bottom')[row]} {('left', 'middle', 'right')[column]}"
+    count = 2 if program["ask"]["relation"] == "jigsaw" else 3
+    step = 252 // count
+    parts = [
+        [whole[y : y + step, x : x + step][20:-4, 20:-4] for y in range(0, 252, step) for x in range(0, 252, step)]
+        for whole in (painted, shown[0])
+    ]
+    if program["ask"]["relation"] == "jigsaw":
+        return [int(np.argmin([np.abs(part - true).mean() for true in parts[0]])) + 1 for part in parts[1]]
+    moved = [at for at, (true, part) in enumerate(zip(*parts, strict=True), 1) if np.abs(true - part).mean() > 1]
+    return moved if program["ask"]["relation"] == "swap" else moved[0]
