@@ -73,6 +73,12 @@ CODE: dict[str, tuple[str, ...]] = {
         "pipelines/captions/puzzles.py",
         *WORLD,
     ),
+    "task functions": (
+        "pipelines/tasks/functions.py",
+        "pipelines/tasks/curves.py",
+        "pipelines/captions/functions.py",
+        *WORLD,
+    ),
     "sft": ("trainers/sft.py", *TRAINING),
     "grpo": (
         "trainers/grpo.py",

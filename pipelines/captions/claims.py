@@ -54,7 +54,7 @@ def told(fact: Mapping[str, Any], program: Any) -> Json:
 
 def phrase(fact: Mapping[str, Any], value: Json) -> str:
     """The words for a value of this fact."""
-    if fact["said"] == "number" and isinstance(value, int) and value < len(NUMBERS):
+    if fact["said"] == "number" and isinstance(value, int) and 0 <= value < len(NUMBERS):
         return NUMBERS[value]
     if fact["said"] == "ordinal" and isinstance(value, int):
         return ORDINALS[value]

@@ -33,7 +33,7 @@ Scene = dict[str, Any]
 
 def scene(rng: random.Random) -> Scene:
     """What is in a landscape: everything in pixels of a square of `SIZE`, far things first."""
-    houses = [
+    houses: list[dict[str, Any]] = [
         {"colour": colour, "x": x + rng.randint(-8, 8), "y": rng.randint(166, 216), "size": rng.randint(30, 42)}
         for colour, x in zip(
             rng.sample(list(WALLS), 4), rng.sample((45, 100, 155, 207), rng.randint(1, 3)), strict=False

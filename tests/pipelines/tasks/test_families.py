@@ -23,6 +23,7 @@ from schemas.outcome import Drop, Keep
 from tests.pipelines.tasks import answers
 
 CELLS = [(name, dial) for name, family in FAMILIES.items() for dial in range(len(family.DIALS))]
+OLDEST = ("counting", "search", "charts", "geometry")
 cells = pytest.mark.parametrize(("name", "dial"), CELLS)
 
 
@@ -140,7 +141,7 @@ def test_no_answer_is_a_safe_guess(name: str, dial: int, monkeypatch: pytest.Mon
     family = FAMILIES[name]
     monkeypatch.setattr(family, "render", lambda program: Image.new("RGB", (8, 8)))  # what is asked needs no picture
     seen: dict[str, Counter[Any]] = {}
-    for seed in range(700):
+    for seed in range(700 if name in OLDEST else 300):
         made = family.make(seed, dial)
         seen.setdefault(made.relation, Counter())[canonical_json(made.answer)] += 1
     assert set(seen) <= set(family.RELATIONS)

@@ -4,6 +4,7 @@ complex numbers, brute force, pixels.
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise, permutations, product
 from typing import Any
 
@@ -145,3 +146,47 @@ def puzzles(program: dict[str, Any]) -> Any:
         return [int(np.argmin([np.abs(part - true).mean() for true in parts[0]])) + 1 for part in parts[1]]
     moved = [at for at, (true, part) in enumerate(zip(*parts, strict=True), 1) if np.abs(true - part).mean() > 1]
     return moved if program["ask"]["relation"] == "swap" else moved[0]
+
+
+def functions(program: dict[str, Any]) -> Any:
+    """Curves as arrays of half a million places; formulas are computed by Python itself."""
+    ask = program["ask"]
+    x = np.linspace(-5, 5, 500_001)
+
+    def height(curve: dict[str, Any], x: Any) -> Any:
+        top, _, bottom = curve["a"].partition("/")
+        a, t = int(top) / int(bottom or 1), x - curve["h"]
+        forms = {"line": t, "parabola": t**2, "corner": np.abs(t), "cubic": t**3 - 4 * t, "wave": np.sin(np.pi / 2 * t)}
+        return a * forms[curve["kind"]] + curve["k"]
+
+    curves = program["curves"]
+    for curve in curves:
+        assert np.allclose(curve["values"], height(curve, np.arange(-4, 5)))
+    match ask["relation"]:
+        case "value":
+            return round(float(height(curves[ask["curve"]], ask["x"])))
+        case "slope":
+            slope = float(height(curves[0], 1.0) - height(curves[0], 0.0))
+            return int(slope) if slope == int(slope) else slope
+        case "zeros":
+            y = height(curves[ask["curve"]], x)
+            return int((np.diff(np.sign(y - 1e-9)) != 0).sum())
+        case "turning":
+            y = height(curves[0], x)
+            at = np.argmin(y) if y.min() < min(y[0], y[-1]) else np.argmax(y)
+            return [round(float(x[at])), round(float(y[at]))]
+        case "formula":
+            texts = [option.replace("π", "np.pi").replace("·", "*").replace("²", "**2") for option in ask["options"]]
+            texts = [re.sub(r"\|([^|]*)\|", r"np.abs(\1)", text).replace("sin", "np.sin") for text in texts]
+            texts = [
+                re.sub(r"(?<=[\dx)])\s*(?=[(xn])", "*", text).replace("np.abs*", "np.abs").replace("np.sin*", "np.sin")
+                for text in texts
+            ]
+            y = height(curves[ask["curve"]], x)
+            (only,) = [at for at, text in enumerate(texts) if np.allclose(eval(text, {"np": np, "x": x}), y)]
+            return ask["options"][only]
+        case "meet":
+            y, z = (height(curve, x) for curve in curves)
+            return int(((np.diff(np.sign(y - z + 1e-9)) != 0) & (np.abs(y[1:]) < 5)).sum())
+        case "higher":
+            return "f" if height(curves[0], ask["x"]) > height(curves[1], ask["x"]) else "g"
