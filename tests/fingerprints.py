@@ -79,6 +79,14 @@ CODE: dict[str, tuple[str, ...]] = {
         "pipelines/captions/functions.py",
         *WORLD,
     ),
+    "task documents": (
+        "pipelines/tasks/documents.py",
+        "pipelines/tasks/typeset.py",
+        "pipelines/tasks/pages.py",
+        "pipelines/tasks/tables.py",
+        "pipelines/captions/documents.py",
+        *WORLD,
+    ),
     "sft": ("trainers/sft.py", *TRAINING),
     "grpo": (
         "trainers/grpo.py",

@@ -5,7 +5,7 @@ Label, region, checklist and oracle trace are right by construction, because all
 
 from __future__ import annotations
 
-from pipelines.tasks import charts, functions, geometry, mazes, puzzles, scenes, search, transform, transit
+from pipelines.tasks import charts, documents, functions, geometry, mazes, puzzles, scenes, search, transform, transit
 from pipelines.tasks.made import Box, Fact, Family, Made, Region, Step, state_id
 
 FAMILIES: dict[str, Family] = {
@@ -18,6 +18,7 @@ FAMILIES: dict[str, Family] = {
     "transit": transit,
     "puzzles": puzzles,
     "functions": functions,
+    "documents": documents,
 }
 
 __all__ = ["FAMILIES", "Box", "Fact", "Family", "Made", "Region", "Step", "check_dial", "check_task", "state_id"]

@@ -16,9 +16,12 @@ Curve = dict[str, Any]
 """{"kind", "a": text of a fraction, "h", "k", "colour", "values": at x = -4 … 4}; see `value`."""
 
 
-def value(curve: Curve, x: float | Fraction) -> float | Fraction:
-    """f(x) with t = x - h. line: at+k, parabola: at²+k, corner: a|t|+k, cubic: at(t²-4)+k, wave: a sin(πt/2)+k."""
-    a, t, k = ratio(curve["a"], isinstance(x, float)), x - curve["h"], curve["k"]
+def value(curve: Curve, x: float) -> float:
+    """f(x) with t = x - h. line: at+k, parabola: at²+k, corner: a|t|+k, cubic: at(t²-4)+k, wave: a sin(πt/2)+k.
+
+    Exact at whole and half places: all parameters are multiples of a quarter.
+    """
+    a, t, k = _ratio(curve["a"]), float(x - curve["h"]), float(curve["k"])
     match curve["kind"]:
         case "line":
             return a * t + k
@@ -28,15 +31,12 @@ def value(curve: Curve, x: float | Fraction) -> float | Fraction:
             return a * abs(t) + k
         case "cubic":
             return a * t * (t * t - 4) + k
-    if t == int(t):
-        return a * (0, 1, 0, -1)[int(t) % 4] + k
-    return float(a) * math.sin(math.pi * float(t) / 2) + k
+    return a * (0, 1, 0, -1)[int(t) % 4] + k if t == int(t) else a * math.sin(math.pi * t / 2) + k
 
 
 @cache
-def ratio(text: str, rough: bool) -> float | Fraction:
-    """A parameter as a fraction, or as a float where floats are asked for."""
-    return float(Fraction(text)) if rough else Fraction(text)
+def _ratio(text: str) -> float:
+    return float(Fraction(text))
 
 
 def curve(rng: random.Random, kind: str, colour: str) -> Curve:
@@ -53,13 +53,13 @@ def curve(rng: random.Random, kind: str, colour: str) -> Curve:
     if kind in ("parabola", "corner"):
         k = sign * -abs(k) if rng.random() < 0.7 else k
     made: Curve = {"kind": kind, "a": str(sign * Fraction(a)), "h": h, "k": k, "colour": colour}
-    made["values"] = [plain(value(made, Fraction(x))) for x in range(-4, 5)]
+    made["values"] = [plain(value(made, x)) for x in range(-4, 5)]
     return made
 
 
-def plain(number: float | Fraction) -> float:
-    """A fraction as an int where it is whole, else as a float."""
-    return int(number) if number == int(number) else float(number)
+def plain(number: float) -> float:
+    """A number as an int where it is whole."""
+    return int(number) if number == int(number) else number
 
 
 def meetings(one: Curve, other: Curve | None) -> list[tuple[float, float]] | None:
@@ -72,11 +72,11 @@ def meetings(one: Curve, other: Curve | None) -> list[tuple[float, float]] | Non
     gaps = []
     for index in range(-(REACH + 1) * steps, (REACH + 1) * steps):
         x = (index + 0.5) / steps
-        y = float(value(one, x))
-        gap = y - (float(value(other, x)) if other else 0.0)
+        y = value(one, x)
+        gap = y - (value(other, x) if other else 0.0)
         if before is not None and (before < 0) != (gap < 0):
             across = x - 1 / steps * abs(gap) / (abs(gap) + abs(before))
-            found.append((across, float(value(one, across))))
+            found.append((across, value(one, across)))
         before = gap
         gaps.append((x, y, abs(gap)))
     for low, middle, high in zip(gaps, gaps[1:], gaps[2:], strict=False):
@@ -116,11 +116,11 @@ def beside(curves: list[Curve], drawn: Curve) -> tuple[float, float]:
     """Where the name of a graph is written: beside it, away from the other graph and from the axes."""
 
     def room(x: float) -> float:
-        y = float(value(drawn, x))
-        others = [abs(float(value(other, x)) - y) for other in curves if other is not drawn]
+        y = value(drawn, x)
+        others = [abs(value(other, x) - y) for other in curves if other is not drawn]
         return min([*others, abs(x) + 0.4, abs(y) + 0.8, 2.0]) - 9 * (abs(y) > 4.2)
 
     x = max((at / 8 for at in range(-35, 36)), key=lambda at: (room(at), at))
-    y = float(value(drawn, x))
-    steep = abs(float(value(drawn, x + 0.1)) - y) > 0.15
+    y = value(drawn, x)
+    steep = abs(value(drawn, x + 0.1) - y) > 0.15
     return (x + (0.5 if x < 4 else -0.5), y) if steep else (x, y + 0.5)

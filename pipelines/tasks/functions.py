@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from pipelines.captions.functions import caption
-from pipelines.tasks.curves import REACH, Curve, beside, curve, formula, meetings, plain, value
+from pipelines.tasks.curves import REACH, Curve, beside, curve, formula, meetings, value
 from pipelines.tasks.draw import BACKGROUNDS, COLOURS, INK, around, blank, font
 from pipelines.tasks.made import Fact, Made, Region, Step
 from pipelines.tasks.world import Asked, act, finish, pick, spot, think
@@ -135,7 +135,7 @@ def render(program: dict[str, Any]) -> Image.Image:
         )
     for name, drawn in zip("fg", program["curves"], strict=False):
         fill = COLOURS[drawn["colour"]]
-        points = [(x / 32, float(value(drawn, x / 32))) for x in range(-REACH * 32, REACH * 32 + 1)]
+        points = [(x / 32, value(drawn, x / 32)) for x in range(-REACH * 32, REACH * 32 + 1)]
         for one, other in pairwise(points):
             if abs(one[1]) <= REACH and abs(other[1]) <= REACH:
                 draw.line((at(*one), at(*other)), fill=fill, width=6)
@@ -165,13 +165,13 @@ def _value(rng: random.Random, curves: list[Curve], wanted: float) -> Posed | No
 
 def _slope(rng: random.Random, curves: list[Curve], wanted: float) -> Posed | None:
     drawn = curves[0]
-    target = Fraction(pick(wanted, ("-2", "-3/2", "-1", "-1/2", "1/2", "1", "3/2", "2")))
+    target = pick(wanted, (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0))
     if drawn["kind"] != "line" or Fraction(drawn["a"]) != target or abs(drawn["values"][4]) > 3:
         return None
     question = rng.choice(("What is the slope of the line f?", "By how much does f rise for each unit of x?"))
-    ends = [(float(x), float(value(drawn, x))) for x in (0, 2)]
-    said = f"From x = 0 to x = 2 it changes by {plain(2 * target):g}, so the slope is {plain(target):g}."
-    return question, (), canonical(plain(target)), "number", {}, ends if abs(ends[1][1]) <= REACH else ends[:1], said
+    ends = [(float(x), value(drawn, x)) for x in (0, 2)]
+    said = f"From x = 0 to x = 2 it changes by {2 * target:g}, so the slope is {target:g}."
+    return question, (), canonical(target), "number", {}, ends if abs(ends[1][1]) <= REACH else ends[:1], said
 
 
 def _zeros(rng: random.Random, curves: list[Curve], wanted: float) -> Posed | None:
@@ -198,9 +198,10 @@ def _formula(rng: random.Random, curves: list[Curve], wanted: float) -> Posed | 
     index = rng.randrange(len(curves))
     drawn = curves[index]
     others: list[str] = []
+    other: Curve
     for _ in range(40):
         key = rng.choice(("a", "h", "k"))
-        moved = str(-Fraction(drawn["a"])) if key == "a" else drawn[key] + rng.choice((-2, -1, 1, 2))
+        moved: Any = str(-Fraction(drawn["a"])) if key == "a" else drawn[key] + rng.choice((-2, -1, 1, 2))
         other = {**drawn, key: moved}
         far = max(abs(value(other, x) - value(drawn, x)) for x in range(-3, 4))
         if far >= 1 and formula(other) not in others and len(others) < 3:
@@ -210,12 +211,14 @@ def _formula(rng: random.Random, curves: list[Curve], wanted: float) -> Posed | 
         return None
     place = int(wanted * 4)
     options[place], options[3] = options[3], options[place]
-    points = [(x, y) for x, y in zip(range(-4, 5), drawn["values"], strict=True) if abs(y) <= 4 and y == int(y)][:3]
+    points: list[Place] = [
+        (x, y) for x, y in zip(range(-4, 5), drawn["values"], strict=True) if abs(y) <= 4 and y == int(y)
+    ][:3]
     if not points:
         return None
     question = f"Which formula is that of {'fg'[index]}?"
     said = f"All marked points satisfy {formula(drawn)}."
-    return question, tuple(options), formula(drawn), "choice", {"curve": index, "options": options}, points, said
+    return question, tuple(options), formula(drawn), "choice", {"curve": index, "options": tuple(options)}, points, said
 
 
 def _meet(rng: random.Random, curves: list[Curve], wanted: float) -> Posed | None:

@@ -5,12 +5,15 @@ complex numbers, brute force, pixels.
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from itertools import pairwise, permutations, product
 from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import shortest_path
+
+from schemas.ids import canonical
 
 
 def mazes(program: dict[str, Any]) -> Any:
@@ -190,3 +193,29 @@ def functions(program: dict[str, Any]) -> Any:
             return int(((np.diff(np.sign(y - z + 1e-9)) != 0) & (np.abs(y[1:]) < 5)).sum())
         case "higher":
             return "f" if height(curves[0], ask["x"]) > height(curves[1], ask["x"]) else "g"
+
+
+def documents(program: dict[str, Any]) -> Any:
+    """With pandas, from the text of the cells."""
+    import pandas as pd
+
+    ask, frame = program["ask"], pd.DataFrame(program["rows"])
+    column = frame[ask["column"]] if "column" in ask else frame[0]
+    numeric = "column" in ask and program["numeric"][ask["column"]]
+    values = pd.to_numeric(column) if numeric else column
+    match ask["relation"]:
+        case "lookup":
+            found = values[ask["row"]]
+            return canonical(float(found)) if numeric else found
+        case "which":
+            (row,) = column[column == ask["entry"]].index
+            return frame[0][row]
+        case "extreme":
+            return frame[0][values.idxmax() if ask["most"] else values.idxmin()]
+        case "count":
+            return int(values.gt(ask["level"]).sum())
+        case "difference":
+            one, other = (Decimal(column[row]) for row in ask["rows"])
+            return canonical(float(abs(one - other)))
+        case "note":
+            return program["note"]["by"] if ask["of"] == "by" else int(program["note"]["day"])
