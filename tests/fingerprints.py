@@ -87,6 +87,12 @@ CODE: dict[str, tuple[str, ...]] = {
         "pipelines/captions/documents.py",
         *WORLD,
     ),
+    "task stilllife": (
+        "pipelines/tasks/stilllife.py",
+        "pipelines/tasks/shading.py",
+        "pipelines/captions/stilllife.py",
+        *WORLD,
+    ),
     "sft": ("trainers/sft.py", *TRAINING),
     "grpo": (
         "trainers/grpo.py",

@@ -5,7 +5,19 @@ Label, region, checklist and oracle trace are right by construction, because all
 
 from __future__ import annotations
 
-from pipelines.tasks import charts, documents, functions, geometry, mazes, puzzles, scenes, search, transform, transit
+from pipelines.tasks import (
+    charts,
+    documents,
+    functions,
+    geometry,
+    mazes,
+    puzzles,
+    scenes,
+    search,
+    stilllife,
+    transform,
+    transit,
+)
 from pipelines.tasks.made import Box, Fact, Family, Made, Region, Step, state_id
 
 FAMILIES: dict[str, Family] = {
@@ -19,6 +31,7 @@ FAMILIES: dict[str, Family] = {
     "puzzles": puzzles,
     "functions": functions,
     "documents": documents,
+    "stilllife": stilllife,
 }
 
 __all__ = ["FAMILIES", "Box", "Fact", "Family", "Made", "Region", "Step", "check_dial", "check_task", "state_id"]

@@ -11,7 +11,7 @@ from typing import Any
 from pipelines.captions.documents import PEOPLE, caption
 from pipelines.tasks.made import Fact, Made, Region, Step
 from pipelines.tasks.pages import Page, page
-from pipelines.tasks.typeset import ACCENTS, PAPERS, SIZE, Cell, cell_box, fits, note_box, render, strips
+from pipelines.tasks.typeset import ACCENTS, PAPERS, SIZE, Cell, cell_box, fits, note_box, render, strips, widths_of
 from pipelines.tasks.world import Asked, act, finish, frame, pick, think
 from schemas.ids import Json, canonical
 
@@ -62,24 +62,24 @@ def make(seed: int, dial: int) -> Made:
             "striped": rng.random() < 0.5,
             "note": {"by": rng.choice(PEOPLE), "day": str(rng.randint(2, 29))},
         }
+        program["widths"] = widths_of(program)
         if fits(program):
             posed = POSERS[relation](rng, program, wanted)
     question, answer, kind, ask, looked_at, conclusion = posed
     boxes = {cell: cell_box(program, *cell) for cell in looked_at}
-    region = [
-        Region(f"{drawn['rows'][row][0]}, {drawn['columns'][column]}", box) for (row, column), box in boxes.items()
-    ]
+    rows, columns = program["rows"], program["columns"]
+    region = [Region(f"{rows[row][0]}, {columns[column]}", box) for (row, column), box in boxes.items()]
     steps: list[Step] = []
     for number, (name, box) in enumerate(strips(program, looked_at)):
         steps.append(think(f"{'Read' if number == 0 else 'Then read'} {name}."))
         steps.append(act("crop", 1, bbox_2d=frame(box, SIZE, SIZE)))
-    row, column = rng.randrange(len(drawn["rows"])), rng.randrange(1, len(drawn["columns"]))
+    row, column = rng.randrange(len(rows)), rng.randrange(1, len(columns))
     facts = (
-        Fact("How many rows has the table below its heading?", len(drawn["rows"]), "integer"),
-        Fact("How many columns has the table?", len(drawn["columns"]), "integer"),
+        Fact("How many rows has the table below its heading?", len(rows), "integer"),
+        Fact("How many columns has the table?", len(columns), "integer"),
         Fact(
-            f"What does the table say for {drawn['rows'][row][0]}, {drawn['columns'][column]}?",
-            drawn["rows"][row][column],
+            f"What does the table say for {rows[row][0]}, {columns[column]}?",
+            rows[row][column],
             "text",
         ),
     )

@@ -27,7 +27,8 @@ def widths_of(program: dict[str, Any]) -> list[int]:
 
 
 def fits(program: dict[str, Any]) -> bool:
-    return program["left"] + sum(widths_of(program)) <= SIZE - 12
+    wide: int = program["left"] + sum(program["widths"])
+    return wide <= SIZE - 12
 
 
 def lines_of(program: dict[str, Any]) -> tuple[int, int]:
@@ -38,7 +39,7 @@ def lines_of(program: dict[str, Any]) -> tuple[int, int]:
 
 def cell_box(program: dict[str, Any], row: int, column: int) -> Box:
     """A cell of the table, in pixels."""
-    widths, (first, high) = widths_of(program), lines_of(program)
+    widths, (first, high) = program["widths"], lines_of(program)
     left = program["left"] + sum(widths[:column])
     return left, first + row * high, left + widths[column], first + (row + 1) * high
 
@@ -73,7 +74,7 @@ def render(program: dict[str, Any]) -> Image.Image:
     picture = blank(SIZE, SIZE, PAPERS[program["paper"]])
     draw = ImageDraw.Draw(picture)
     accent, left, top = ACCENTS[program["accent"]], program["left"], program["top"]
-    face, widths, (first, high) = font(program["text"]), widths_of(program), lines_of(program)
+    face, widths, (first, high) = font(program["text"]), program["widths"], lines_of(program)
     draw.text((left, top), program["title"], font=font(24), fill=accent)
     draw.text((left, top + 34), f"A table of the {program['source']} data set.", font=font(12), fill=(110, 110, 114))
     right = left + sum(widths)
@@ -86,12 +87,12 @@ def render(program: dict[str, Any]) -> Image.Image:
     for number, line in enumerate([program["columns"], *program["rows"]]):
         at = left
         for column, text in enumerate(line):
-            y = first + (number - 1) * high + high / 2
+            middle = first + (number - 1) * high + high / 2
             fill = (255, 255, 255) if number == 0 else INK
             if program["numeric"][column]:
-                draw.text((at + widths[column] - 7, y), text, font=face, fill=fill, anchor="rm")
+                draw.text((at + widths[column] - 7, middle), text, font=face, fill=fill, anchor="rm")
             else:
-                draw.text((at + 7, y), text, font=face, fill=fill, anchor="lm")
+                draw.text((at + 7, middle), text, font=face, fill=fill, anchor="lm")
             at += widths[column]
     note = note_box(program)
     said = f"Proofs read by {program['note']['by']} on {program['note']['day']} May."

@@ -219,3 +219,27 @@ def documents(program: dict[str, Any]) -> Any:
             return canonical(float(abs(one - other)))
         case "note":
             return program["note"]["by"] if ask["of"] == "by" else int(program["note"]["day"])
+
+
+def stilllife(program: dict[str, Any]) -> Any:
+    """From a table of names; the light is also looked for in the pixels, on the brighter side of the wall."""
+    from pipelines.tasks.stilllife import render
+
+    ask, things = program["ask"], {f"{t['colour']} {t['shape']}": t for t in program["things"]}
+    assert len(things) == len(program["things"])
+    match ask["relation"]:
+        case "material" | "condition" as key:
+            return things[ask["thing"]][key]
+        case "shape":
+            (only,) = [thing["shape"] for thing in things.values() if thing["material"] == ask["material"]]
+            return only
+        case "count":
+            return [thing[ask["key"]] for thing in things.values()].count(ask["value"])
+        case "same":
+            return "yes" if len({things[ask[key]]["material"] for key in ("first", "second")}) == 1 else "no"
+        case "which":
+            (only,) = [name for name, thing in things.items() if thing["condition"] == ask["condition"]]
+            return only
+        case "light":
+            wall = np.asarray(render(program).convert("L")).astype(float)[:20]
+            return "left" if wall[:, :40].mean() > wall[:, -40:].mean() else "right"
