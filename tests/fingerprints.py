@@ -93,6 +93,7 @@ CODE: dict[str, tuple[str, ...]] = {
         "pipelines/captions/stilllife.py",
         *WORLD,
     ),
+    "task frames": ("pipelines/tasks/frames.py", "pipelines/captions/frames.py", *WORLD),
     "sft": ("trainers/sft.py", *TRAINING),
     "grpo": (
         "trainers/grpo.py",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pipelines.tasks import (
     charts,
     documents,
+    frames,
     functions,
     geometry,
     mazes,
@@ -32,6 +33,7 @@ FAMILIES: dict[str, Family] = {
     "functions": functions,
     "documents": documents,
     "stilllife": stilllife,
+    "frames": frames,
 }
 
 __all__ = ["FAMILIES", "Box", "Fact", "Family", "Made", "Region", "Step", "check_dial", "check_task", "state_id"]

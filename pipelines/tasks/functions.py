@@ -211,8 +211,8 @@ def _formula(rng: random.Random, curves: list[Curve], wanted: float) -> Posed | 
         return None
     place = int(wanted * 4)
     options[place], options[3] = options[3], options[place]
-    points: list[Place] = [
-        (x, y) for x, y in zip(range(-4, 5), drawn["values"], strict=True) if abs(y) <= 4 and y == int(y)
+    points: list[tuple[float, float]] = [
+        (float(x), float(y)) for x, y in zip(range(-4, 5), drawn["values"], strict=True) if abs(y) <= 4 and y == int(y)
     ][:3]
     if not points:
         return None

@@ -243,3 +243,34 @@ def stilllife(program: dict[str, Any]) -> Any:
         case "light":
             wall = np.asarray(render(program).convert("L")).astype(float)[:20]
             return "left" if wall[:, :40].mean() > wall[:, -40:].mean() else "right"
+
+
+def frames(program: dict[str, Any]) -> Any:
+    """Paths as arrays of moments by two; the change of colour is looked for in the pixels."""
+    from pipelines.tasks.draw import COLOURS
+    from pipelines.tasks.frames import render
+
+    ask = program["ask"]
+    paths = {f"{body['colour']} {body['shape']}": np.array(body["path"]) for body in program["bodies"]}
+    moves = {name: np.diff(path, axis=0) for name, path in paths.items()}
+    assert all((step == step[0]).all() for step in moves.values()), "bodies move steadily"
+    match ask["relation"]:
+        case "direction":
+            dx, dy = moves[ask["body"]][0]
+            return ("right" if dx > 0 else "left") if dx else ("down" if dy > 0 else "up")
+        case "change":
+            seen = []
+            for picture in render(program):
+                found = {colour for _, colour in picture.getcolors(picture.width * picture.height) or ()}
+                seen.append({name for name, colour in COLOURS.items() if colour in found})
+            return next(at for at, colours in enumerate(seen, 1) if colours != seen[0])
+        case "faster":
+            return max(ask["bodies"], key=lambda name: float(np.linalg.norm(moves[name][0])))
+        case "order":
+            return [at + 1 for at in np.argsort(program["shown"])]
+        case "meet":
+            one, other = (paths[name] for name in ask["bodies"])
+            return int(np.argmin(np.linalg.norm(one - other, axis=1))) + 1
+        case "next":
+            goal = paths[ask["body"]][-1] + moves[ask["body"]][-1]
+            return "ABCD"[[list(goal) == point for point in program["points"]].index(True)]
