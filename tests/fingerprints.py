@@ -94,6 +94,7 @@ CODE: dict[str, tuple[str, ...]] = {
         *WORLD,
     ),
     "task frames": ("pipelines/tasks/frames.py", "pipelines/captions/frames.py", *WORLD),
+    "task views": ("pipelines/tasks/views.py", "pipelines/tasks/cubes.py", "pipelines/captions/views.py", *WORLD),
     "sft": ("trainers/sft.py", *TRAINING),
     "grpo": (
         "trainers/grpo.py",

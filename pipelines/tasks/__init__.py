@@ -18,6 +18,7 @@ from pipelines.tasks import (
     stilllife,
     transform,
     transit,
+    views,
 )
 from pipelines.tasks.made import Box, Fact, Family, Made, Region, Step, state_id
 
@@ -34,6 +35,7 @@ FAMILIES: dict[str, Family] = {
     "documents": documents,
     "stilllife": stilllife,
     "frames": frames,
+    "views": views,
 }
 
 __all__ = ["FAMILIES", "Box", "Fact", "Family", "Made", "Region", "Step", "check_dial", "check_task", "state_id"]

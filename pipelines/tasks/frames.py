@@ -78,7 +78,7 @@ def make(seed: int, dial: int) -> Made:
         facts.append(Fact(f"In which half of picture 1 is the {_name(body)}, left or right?", half, "text"))
     x, y = followed["path"][first]
     region = [Region(_name(followed), around(x, y, RADIUS + 3, SIZE, SIZE))]
-    verifier: dict[str, Json] = {"name": "typed", "ordered": True} if relation == "order" else {"name": "typed"}
+    verifier: dict[str, Json] = {"name": "typed", "ordered": relation == "order"}
     asked = Asked(question, answer, kind, ask, [*steps, think(conclusion)], region, facts, options, verifier)
     return finish(relation, program, asked, render(program), caption(program, f"{NAME}:{dial}:{seed}"))
 
@@ -207,10 +207,18 @@ def _meet(rng: random.Random, bodies: list[Body], wanted: float) -> Posed | None
     far = [_far(first, second, moment) for moment in moments]
     if any(far[moment] < far[target] + 4 for moment in moments if moment != target):
         return None
-    names = [_name(first), _name(second)]
+    names: list[Json] = [_name(first), _name(second)]
     question = f"In which picture are the {names[0]} and the {names[1]} nearest to each other?"
-    ask: dict[str, Json] = {"bodies": names}
-    return question, (), target + 1, "integer", ask, {}, first, f"They are nearest in picture {target + 1}."
+    return (
+        question,
+        (),
+        target + 1,
+        "integer",
+        {"bodies": names},
+        {},
+        first,
+        f"They are nearest in picture {target + 1}.",
+    )
 
 
 def _next(rng: random.Random, bodies: list[Body], wanted: float) -> Posed | None:
@@ -225,7 +233,7 @@ def _next(rng: random.Random, bodies: list[Body], wanted: float) -> Posed | None
     points: list[list[int]] = [goal]
     ends = [other["path"][-1] for other in bodies]
     for place in others:
-        near = [*points, *(end for end in ends)]
+        near = [*points, *ends]
         clear = all(max(abs(place[0] - at[0]), abs(place[1] - at[1])) >= 22 for at in near)
         if len(points) < 4 and clear and all(12 <= value <= SIZE - 12 for value in place):
             points.append(place)

@@ -274,3 +274,34 @@ def frames(program: dict[str, Any]) -> Any:
         case "next":
             goal = paths[ask["body"]][-1] + moves[ask["body"]][-1]
             return "ABCD"[[list(goal) == point for point in program["points"]].index(True)]
+
+
+def views(program: dict[str, Any]) -> Any:
+    """The building as two arrays, of heights and of colours, turned by numpy."""
+    ask = program["ask"]
+
+    def arrays(towers: list[dict[str, Any]]) -> tuple[Any, Any]:
+        heights, colours = np.zeros((3, 3), dtype=int), np.full((3, 3), "", dtype=object)
+        for tower in towers:
+            heights[tower["y"], tower["x"]] = tower["height"]
+            colours[tower["y"], tower["x"]] = tower["colour"]
+        return heights, colours
+
+    heights, colours = arrays(program["towers"])
+    match ask["relation"]:
+        case "height":
+            return int(heights[colours == ask["colour"]][0])
+        case "cubes":
+            return int(heights.sum())
+        case "side":
+            first, second = (int(np.argwhere(colours == ask[key])[0][1]) for key in ("first", "second"))
+            return "left" if (first < second) != ask["behind"] else "right"
+        case "front":
+            return "ABCD"[program["shapes"].index(heights.max(axis=0).tolist())]
+    others = arrays(program["second"])
+    turns = [
+        k
+        for k in range(1, 4)
+        if all((np.rot90(a, -k) == b).all() for a, b in zip((heights, colours), others, strict=True))
+    ]
+    return str(90 * turns[0]) if ask["relation"] == "turned" else ("yes" if turns else "no")
