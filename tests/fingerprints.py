@@ -95,6 +95,12 @@ CODE: dict[str, tuple[str, ...]] = {
     ),
     "task frames": ("pipelines/tasks/frames.py", "pipelines/captions/frames.py", *WORLD),
     "task views": ("pipelines/tasks/views.py", "pipelines/tasks/cubes.py", "pipelines/captions/views.py", *WORLD),
+    "task structure": (
+        "pipelines/tasks/structure.py",
+        "pipelines/tasks/figures.py",
+        "pipelines/captions/structure.py",
+        *WORLD,
+    ),
     "sft": ("trainers/sft.py", *TRAINING),
     "grpo": (
         "trainers/grpo.py",

@@ -16,6 +16,7 @@ from pipelines.tasks import (
     scenes,
     search,
     stilllife,
+    structure,
     transform,
     transit,
     views,
@@ -36,6 +37,7 @@ FAMILIES: dict[str, Family] = {
     "stilllife": stilllife,
     "frames": frames,
     "views": views,
+    "structure": structure,
 }
 
 __all__ = ["FAMILIES", "Box", "Fact", "Family", "Made", "Region", "Step", "check_dial", "check_task", "state_id"]

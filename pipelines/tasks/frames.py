@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -134,8 +135,7 @@ def _bodies(rng: random.Random, setting: Dial) -> list[Body] | None:
 
 
 def _far(one: Body, other: Body, moment: int) -> float:
-    (x, y), (u, v) = one["path"][moment], other["path"][moment]
-    return float(((x - u) ** 2 + (y - v) ** 2) ** 0.5)
+    return math.dist(one["path"][moment], other["path"][moment])
 
 
 def _way(body: Body) -> str:
@@ -163,12 +163,7 @@ def _change(rng: random.Random, bodies: list[Body], wanted: float) -> Posed:
     moment = pick(wanted, range(1, len(body["path"])))
     used = {other["colour"] for other in bodies}
     body["turns"] = [moment, rng.choice([colour for colour in COLOURS if colour not in used])]
-    question = rng.choice(
-        (
-            "In which picture has a body a new colour for the first time?",
-            "One body changes colour. Which picture is the first to show it?",
-        )
-    )
+    question = "One body changes colour. Which picture is the first to show its new colour?"
     said = f"It is {body['turns'][1]} from picture {moment + 1} on."
     return question, (), moment + 1, "integer", {}, {}, body, said
 
@@ -225,26 +220,22 @@ def _next(rng: random.Random, bodies: list[Body], wanted: float) -> Posed | None
     """Four rings in the last picture; a body reaches one of them at the moment after it."""
     body = rng.choice(bodies)
     (x, y), (u, v) = body["path"][-2:]
-    goal = [2 * u - x, 2 * v - y]
-    step = max(_speed(body), 10)
-    others = [[u + step * dx * far, v + step * dy * far] for dx, dy in WAYS.values() for far in (1, 2, 3)]
-    others = [place for place in others if max(abs(place[0] - goal[0]), abs(place[1] - goal[1])) >= 18]
-    rng.shuffle(others)
-    points: list[list[int]] = [goal]
-    ends = [other["path"][-1] for other in bodies]
-    for place in others:
-        near = [*points, *ends]
-        clear = all(max(abs(place[0] - at[0]), abs(place[1] - at[1])) >= 22 for at in near)
-        if len(points) < 4 and clear and all(12 <= value <= SIZE - 12 for value in place):
-            points.append(place)
-    clear = all(max(abs(goal[0] - at[0]), abs(goal[1] - at[1])) >= 22 for at in ends if at != body["path"][-1])
-    if len(points) < 4 or not clear or _speed(body) < 14 or not all(12 <= value <= SIZE - 12 for value in goal):
+    goal, step = [2 * u - x, 2 * v - y], _speed(body)
+    if step < 14:
         return None
-    answer = pick(wanted, LETTERS)
-    at = LETTERS.index(answer)
+    points: list[list[int]] = []
+    others = [[u + step * dx * far, v + step * dy * far] for dx, dy in WAYS.values() for far in (1, 2, 3)]
+    for ring in [goal, *rng.sample(others, len(others))]:
+        near = [*points, *(other["path"][-1] for other in bodies if ring != goal or other is not body)]
+        apart = all(max(abs(ring[0] - at[0]), abs(ring[1] - at[1])) >= 22 for at in near)
+        if len(points) < 4 and apart and all(12 <= value <= SIZE - 12 for value in ring):
+            points.append(ring)
+    if len(points) < 4 or points[0] != goal:
+        return None
+    at = LETTERS.index(answer := pick(wanted, LETTERS))
     points[0], points[at] = points[at], points[0]
-    question = f"If it goes on like this, which ring of the last picture will the {_name(body)} be in next?"
-    said = f"It moves {_way(body)} by {_speed(body)}, so next it is at x = {goal[0]}, y = {goal[1]}: {answer}."
+    question = f"Which ring of the last picture will the {_name(body)} be in next, if it goes on like this?"
+    said = f"It moves {_way(body)} by {step}, so next it is at x = {goal[0]}, y = {goal[1]}: {answer}."
     return question, LETTERS, answer, "choice", {"body": _name(body)}, {"points": points}, body, said
 
 

@@ -156,9 +156,7 @@ def _value(rng: random.Random, curves: list[Curve], wanted: float) -> Posed | No
     if not places:
         return None
     x, name = rng.choice(places), "fg"[index]
-    question = rng.choice(
-        (f"What is {name}({x})?", f"Read off the value of {name} at x = {x}.", f"How much is {name}({x})?")
-    )
+    question = rng.choice((f"What is {name}({x})?", f"Read off the value of {name} at x = {x}."))
     said = f"The graph of {name} is at y = {target} there."
     return question, (), target, "integer", {"curve": index, "x": x}, [(x, 0), (x, target)], said
 
@@ -195,8 +193,7 @@ def _turning(rng: random.Random, curves: list[Curve], wanted: float) -> Posed | 
 
 
 def _formula(rng: random.Random, curves: list[Curve], wanted: float) -> Posed | None:
-    index = rng.randrange(len(curves))
-    drawn = curves[index]
+    drawn = curves[index := rng.randrange(len(curves))]
     others: list[str] = []
     other: Curve
     for _ in range(40):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from itertools import pairwise, permutations, product
+from itertools import combinations, pairwise, permutations, product
 from typing import Any
 
 import numpy as np
@@ -305,3 +305,44 @@ def views(program: dict[str, Any]) -> Any:
         if all((np.rot90(a, -k) == b).all() for a, b in zip((heights, colours), others, strict=True))
     ]
     return str(90 * turns[0]) if ask["relation"] == "turned" else ("yes" if turns else "no")
+
+
+def structure(program: dict[str, Any]) -> Any:
+    """Complex numbers for angles, fractions for places, and all triples of lines for triangles."""
+    at = {label: complex(*place) for label, place in program["points"].items()}
+
+    def straight(a: complex, b: complex) -> bool:
+        return (a * b.conjugate()).imag == 0
+
+    match program["ask"]["relation"]:
+        case "on_line":
+            (only,) = [label for label in "PQR" if straight(at[label] - at["A"], at["B"] - at["A"])]
+            return only
+        case "angle":
+            turn = ((at["A"] - at["B"]) * (at["C"] - at["B"]).conjugate()).real
+            return "right" if turn == 0 else ("acute" if turn > 0 else "obtuse")
+        case "missing":
+            seen = abs(np.angle((at["A"] - at["C"]) / (at["B"] - at["C"]), deg=True))
+            told = 180 - sum(int(text[:-1]) for text, _ in program["texts"] if text != "?")
+            assert abs(seen - told) < 1, "drawn to scale"
+            return told
+        case "parallel":
+            (only,) = [s for s in ("CD", "EF", "GH") if straight(at[s[1]] - at[s[0]], at["B"] - at["A"])]
+            return only
+        case "midpoint":
+            (only,) = [label for label in "PQR" if 2 * at[label] == at["A"] + at["B"]]
+            return only
+        case "crossing":
+            (ax, ay), (bx, by), (cx, cy), (dx, dy) = (program["points"][label] for label in "ABCD")
+            lines = np.array([[by - ay, ax - bx], [dy - cy, cx - dx]], dtype=float)
+            x, y = np.linalg.solve(lines, [ax * (by - ay) - ay * (bx - ax), cx * (dy - cy) - cy * (dx - cx)])
+            return [round(float(x)), round(float(y))]
+    base = {"B", "C", *"DEFGH"} & set(at)
+    sides = {frozenset(segment) for segment in program["segments"]} | {
+        frozenset(pair) for pair in combinations(base, 2)
+    }
+    return sum(
+        all(frozenset(pair) in sides for pair in combinations(three, 2))
+        and not straight(at[three[1]] - at[three[0]], at[three[2]] - at[three[0]])
+        for three in combinations(at, 3)
+    )
