@@ -31,13 +31,13 @@ def caption(program: dict[str, Any], seed: str) -> Caption:
             f"By its form, {called} is a {{0}}.|The form of {called} is that of a {{0}}.",
             teller.word((*path, "kind"), KINDS),
         )
-        for x, y in list(zip(range(-4, 5), curve["values"], strict=True))[index :: 4 - index]:
-            if isinstance(y, int) and abs(y) <= 5:
-                teller.tell(
-                    f"Where x is {x}, {called} has the height {{0}}.|Above or below the place {x} on the x-axis, "
-                    f"{called} stands at {{0}}.",
-                    teller.number((*path, "values", x + 4), -5, 5),
-                )
+        seen = [x for x in range(-4, 5) if isinstance(curve["values"][x + 4], int) and abs(curve["values"][x + 4]) <= 5]
+        for x in seen[index :: max(1, len(seen) // 3)]:
+            teller.tell(
+                f"Where x is {x}, {called} has the height {{0}}.|Above or below the place {x} on the x-axis, "
+                f"{called} stands at {{0}}.",
+                teller.number((*path, "values", x + 4), -5, 5),
+            )
     if len(curves) == 2:
         for x in (-4, 4, 0):
             first, second = (curve["values"][x + 4] for curve in curves)
@@ -47,6 +47,10 @@ def caption(program: dict[str, Any], seed: str) -> Caption:
                     teller.order(("curves", 0, "values", x + 4), ("curves", 1, "values", x + 4), "below", "above"),
                 )
                 break
+    teller.tell(
+        "Along the axes, the step from one printed number to the next is {0}.|Numbers are printed in steps of {0}.",
+        teller.number(("numbered",), 1, 6),
+    )
     teller.tell("Both axes end in small arrows.|An arrow at its end shows where each axis grows.")
     teller.tell("Thin grey lines mark whole numbers.|Each square of the grid is one unit wide and one unit high.")
     return teller.caption()

@@ -41,7 +41,12 @@ def caption(program: dict[str, Any], seed: str) -> Caption:
         teller.word(("scene", "meadow"), MEADOWS, "colour"),
     )
     if program["done"] == "hole":
-        teller.tell("What else there is can be seen around the cover, and goes on beneath it.")
+        for axis, side, words in ((0, "left", ("left", "right")), (1, "upper", ("upper", "lower"))):
+            teller.tell(
+                f"The {side} edge of the cover runs through the {{0}} half of the picture.|"
+                f"Look for the {side} edge of the cover in the {{0}} half.",
+                teller.order(("hole", axis), ("half",), *words),
+            )
         return _end(teller)
     teller.tell(
         "Number of houses: {0}.|As for houses, one counts {0}.|How many houses stand there? The count is {0}.",

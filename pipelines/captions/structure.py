@@ -29,17 +29,18 @@ def caption(program: dict[str, Any], seed: str) -> Caption:
     )
     labels = list(points)
     pairs = [(one, other) for at, one in enumerate(labels) for other in labels[:at]]
-    told = 0
-    for one, other in pairs:
-        axis = 0 if told % 2 == 0 else 1
-        if told < 4 and abs(points[one][axis] - points[other][axis]) >= 60:
-            below, above = (("left", "right"), ("higher", "lower"))[axis]
-            teller.tell(
-                f"Point {one} lies {'further ' if axis == 0 else ''}{{0}} than point {other}.|"
-                f"Compared with {other}, the point {one} is {'further ' if axis == 0 else ''}{{0}}.",
-                teller.order(("points", one, axis), ("points", other, axis), below, above),
-            )
-            told += 1
+    far = [
+        (one, other, axis)
+        for one, other in pairs
+        for axis in (0, 1)
+        if abs(points[one][axis] - points[other][axis]) >= 60
+    ]
+    for one, other, axis in far[:: max(1, len(far) // 4)][:4]:
+        below, above = (("left", "right"), ("up", "down"))[axis]
+        teller.tell(
+            f"Point {one} lies further {{0}} than point {other}.|Compared with {other}, point {one} is further {{0}}.",
+            teller.order(("points", one, axis), ("points", other, axis), below, above),
+        )
     teller.tell(
         "A dot marks each point, with its letter beside it.|Dots mark the points, and letters stand beside them."
     )

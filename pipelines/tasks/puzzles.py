@@ -179,6 +179,7 @@ def _patch(rng: random.Random, setting: Dial, picture: Image.Image, wanted: floa
         think(f"Colours and edges go on in {answer}."),
     ]
     done: dict[str, Json] = {"done": "hole", "hole": list(hole), "patches": [list(patch) for patch in patches]}
+    done["half"] = SIZE // 2
     return question, LETTERS, answer, "choice", done, steps, [Region("cover", hole)]
 
 

@@ -69,10 +69,10 @@ def test_worlds_are_told_in_many_ways(name: str) -> None:
 
 @settings(max_examples=100)
 @given(captions(tuple(name for name in CAPTIONED if name not in SHORT)))
-def test_a_world_nearly_always_offers_swaps(case: tuple[Caption, dict[str, Any]]) -> None:
+def test_the_caption_of_a_world_can_be_made_false(case: tuple[Caption, dict[str, Any]]) -> None:
     caption, program = case
     rows = [{**vars(clause), "fact": canonical_json(clause.fact)} for clause in caption.clauses]
-    assert len(offers(caption.text, rows, program)) >= 2
+    assert offers(caption.text, rows, program)
 
 
 @settings(max_examples=200)
