@@ -21,10 +21,10 @@ from pipelines.lake import Lake, Manifest
 from pipelines.runner import run_stage
 from pipelines.sources import fingerprint
 from pipelines.stage import Stage, StageCall, WorkerSpec
-from pipelines.tasks import FAMILIES
 from pipelines.workers import WorkerSpec as Url
 from pipelines.workers import connect, identity_of
 from schemas.outcome import check_law
+from trainers.seedling.corpus import TAUGHT
 
 PHOTOGRAPHS = Path(__file__).resolve().parents[2] / "examples" / "photographs"
 SQL = """
@@ -50,7 +50,7 @@ def done(tmp_path_factory) -> tuple[Lake, dict[str, Manifest]]:
     held = {"crit": banks.Bank(task="vicrit", count=2), "count": banks.Bank(task="counting", count=2)}
     aims = {"find": banks.Bank(task="search", count=2), "read": banks.Bank(task="charts", count=2)}
     source = ingest.Source(name="photographs", path=PHOTOGRAPHS, fingerprint=fingerprint(PHOTOGRAPHS), limit=2)
-    mix = tuple(synthesize.Mix(task=task, count=2) for task in FAMILIES)
+    mix = tuple(synthesize.Mix(task=task, count=2) for task in (*TAUGHT, "transform", "mazes"))
     short = {"max_tokens": 24, "max_turns": 2}
     go("banks", banks.STAGE, banks.Parameters(role="evaluation", banks=held))
     go("targets", banks.STAGE, banks.Parameters(role="influence", banks=aims), "banks")
