@@ -46,7 +46,7 @@ CODE: dict[str, tuple[str, ...]] = {
     "deduplicate": ("pipelines/deduplicate.py", "pipelines/near.py", *FEATURES),
     "difficulty": ("pipelines/difficulty.py", "pipelines/mcts.py", "pipelines/intervals.py", *ATTEMPTS),
     "influence": ("pipelines/influence.py", "pipelines/verifiers", *TRACES, *FEATURES),
-    "curate": ("pipelines/curate.py",),
+    "curate": ("pipelines/curate.py", "pipelines/near.py"),
     "task counting": ("pipelines/tasks/scenes.py", "pipelines/captions/scenes.py", *DRAWING),
     "task search": ("pipelines/tasks/search.py", "pipelines/captions/search.py", *DRAWING),
     "task charts": ("pipelines/tasks/charts.py", "pipelines/tasks/tables.py", "pipelines/captions/charts.py", *DRAWING),

@@ -41,6 +41,7 @@ stages:
   difficulty: {{rollouts: 4, max_tokens: 60, iterations: 1}}
   influence: {{dimension: 64}}
   curate:
+    eligible: task <> 'ingested'
     sql: >-
       SELECT sample_id, CASE WHEN hash(cluster_id) % 2 = 0 OR trace_id IS NULL THEN 'rl' ELSE 'sft' END AS split
       FROM pool ORDER BY sample_id
