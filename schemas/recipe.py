@@ -93,7 +93,9 @@ class Recipe(Strict):
     accumulate: bool = False
     sft_from: Literal["base", "previous"] = "base"
     policy: WorkerRecipe
-    embedder: WorkerRecipe
+    embedder: WorkerRecipe | None = Field(
+        description="Tells near pictures apart; with null their perceptual hashes alone do."
+    )
     sources: tuple[SourceRecipe, ...] = ()
     tasks: tuple[TaskRecipe, ...] = ()
     banks: dict[str, BankRecipe] = Field(min_length=1)
