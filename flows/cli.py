@@ -15,7 +15,7 @@ from flows.packages import check_packages
 
 check_packages()  # before any command, and with it a package of another, is imported
 
-from flows import command_data, command_lake, command_run, command_serve  # noqa: E402 - the check above comes first
+from flows import command_compare, command_data, command_lake, command_run, command_serve  # noqa: E402 - the check above comes first
 
 app = typer.Typer(
     name="evolens",
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (command_run, command_data, command_lake, command_serve):
+for module in (command_run, command_data, command_compare, command_lake, command_serve):
     module.register(app)
 
 

@@ -17,7 +17,7 @@ from pipelines.lake import runs
 
 HOUSE = Path(__file__).resolve().parent.parent.parent
 
-COMMANDS = "run plan stage ingest query show rejects replay train eval serve doctor gc catalog card".split()
+COMMANDS = "run plan stage ingest query show rejects diff replay train eval serve doctor gc catalog card".split()
 HEAVY = ("torch", "transformers", "trl", "apache_beam", "prefect", "duckdb", "datasets")
 
 
