@@ -8,9 +8,10 @@ Members of a pair stand or fall together.
 
 Without an embedder the hashes alone decide, and no picture is opened: `images` holds the hash of each.
 
-Reads `samples` (all that may be taught), `images` and `fingerprints` (of all banks). Writes `clusters`, and `embeddings`
-of the samples' pictures. Drops: `in_bank:<name>`, `duplicate`, `pair` (its mate was dropped); the first in id order
-stays. Samples that share an image cluster or a pair have one `cluster_id`, and `curate` never cuts such a group in two.
+Reads `samples` (all that may be taught), `images` and `fingerprints` (of all banks). Writes `clusters`, and
+`embeddings` of the samples' pictures. Drops: `in_bank:<name>`, `duplicate`, `pair` (its mate was dropped); the first in
+id order stays. Samples that share an image cluster or a pair have one `cluster_id`, and `curate` never cuts such a
+group in two.
 """
 
 from __future__ import annotations

@@ -59,10 +59,23 @@ def select(table: str, paths: Sequence[Path]) -> str:
     columns = ", ".join(f'"{name}"' for name in TABLES[table].names)
     if table not in UNIQUE:
         return f"SELECT {columns} FROM ({empty} UNION ALL BY NAME SELECT * FROM {scan(paths)})"
-    names = ", ".join(UNIQUE[table])
+    rows = scan(paths, filename=True)
+    again = repeats(table, rows, "filename, file_row_number")
+    first = f"SELECT * FROM {rows} ANTI JOIN ({again}) USING (filename, file_row_number)"
+    return f"SELECT {columns} FROM ({empty} UNION ALL BY NAME {first})"
+
+
+def repeats(table: str, rows: str, order: str, within: Sequence[str] = ()) -> str:
+    """A SELECT of where those rows stand (`within`, filename, file_row_number) whose name came before in this order.
+
+    `rows` stands after FROM, and is read twice: a window over all columns of all rows would hold the table in memory,
+    while names that come again are few, and are found by a hash of 8 bytes a row.
+    """
+    names = ", ".join([*within, *UNIQUE[table]])
+    several = f"SELECT hash({names}) AS name FROM {rows} GROUP BY name HAVING count(*) > 1"
     return (
-        f"SELECT {columns} FROM ({empty} UNION ALL BY NAME SELECT * FROM {scan(paths, filename=True)})"
-        f" QUALIFY row_number() OVER (PARTITION BY {names} ORDER BY filename, file_row_number) = 1"
+        f"SELECT {', '.join([*within, 'filename', 'file_row_number'])} FROM {rows} WHERE hash({names}) IN ({several})"
+        f" QUALIFY row_number() OVER (PARTITION BY {names} ORDER BY {order}) > 1"
     )
 
 
