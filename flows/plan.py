@@ -14,7 +14,7 @@ from typing import Any
 import PIL
 from pydantic import BaseModel, ValidationError
 
-from flows import policies
+from flows import policies, screening
 from flows.checks import check_recipe, source_path
 from pipelines import banks, curate, deduplicate, difficulty, explore, influence, ingest, synthesize, verify, vicrit
 from pipelines.lake import Lake
@@ -42,7 +42,7 @@ PARAMETERS: dict[str, type[BaseModel]] = {
         grpo.STAGE,
         evaluate.STAGE,
     )
-}
+} | {"screen": screening.Settings}
 """Stages whose parameters a recipe may set under `stages:`."""
 
 ARMS = ("base", "sft", "grpo", "control_sft", "control_grpo")
@@ -159,6 +159,8 @@ def _shared(plan: Plan) -> _Pool:
             for source in recipe.sources
         )
         samples = (plan.add("ingest", ingest.STAGE, ingest.Parameters(sources=sources)),)
+        if screened := screening.settings(recipe):
+            samples = (screening.add(plan, samples, screened),)
     return _Pool(nodes["evaluation"], nodes["influence"], samples)
 
 
@@ -182,6 +184,8 @@ def _round(
     mix = tuple(synthesize.Mix(task=task.task, dial=task.dial, count=task.count) for task in recipe.tasks)
     drawn = synthesize.Parameters(mix=mix, seed=seed_of(recipe.seed, "round", number))
     made = add(name("synthesize"), synthesize.STAGE, drawn, versions=RENDERER)
+    if (screened := screening.settings(recipe)) and screened.generated:
+        made = screening.add(plan, (made,), screened, number)
     explored = add(name("explore"), explore.STAGE, plan.parameters(explore.STAGE), (made,), policy)
     verified = add(name("verify"), verify.STAGE, plan.parameters(verify.STAGE), (made, explored), versions=RENDERER)
     captioned = (*pool.samples, made)

@@ -40,6 +40,8 @@ CODE: dict[str, tuple[str, ...]] = {
     "ingest": ("pipelines/ingest.py", "pipelines/sources.py"),
     "banks": ("pipelines/banks.py", "pipelines/near.py", "pipelines/tasks/rows.py", *TRACES, *SWAPPING),
     "synthesize": ("pipelines/synthesize.py", "pipelines/tasks/rows.py", *TRACES),
+    "look": ("pipelines/look.py", "pipelines/ocr.py", "pipelines/personal.py", "pipelines/hooks.py"),
+    "screen": ("pipelines/screen.py", "pipelines/personal.py"),
     "explore": ("pipelines/explore.py", *ATTEMPTS),
     "verify": ("pipelines/verify.py", "pipelines/tools", "pipelines/verifiers"),
     "vicrit": ("pipelines/vicrit.py", "pipelines/verifiers", *TRACES, *SWAPPING),
