@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows import console, recipes
+from flows.command_ingest import ingest
 
 if TYPE_CHECKING:
     from flows.plan import Plan, Step
@@ -21,7 +22,6 @@ Settings = Annotated[
 ]
 Rounds = Annotated[int | None, typer.Option(min=1, help="Rounds of the flywheel; the recipe says how many by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Limit = Annotated[int | None, typer.Option(help="Read only so many records.")]
 
 LAKE = Path("lake")
 
@@ -128,33 +128,6 @@ def evaluate(
         console.print_json(as_rows(comparisons(made.lake, made, 1)))
     else:
         show_accuracy(made, 1)
-
-
-def ingest(
-    source: Annotated[Path, typer.Argument(help="A folder with metadata.jsonl, or Parquet files.")],
-    lake: LakeFolder = LAKE,
-    name: Annotated[str | None, typer.Option(help="Name of the source; the folder's name by default.")] = None,
-    license_: Annotated[str, typer.Option("--license", help="Licence of rows that state none.")] = "unknown",
-    limit: Limit = None,
-    max_failed: Annotated[
-        float, typer.Option(min=0, max=1, help="The share of records that may fail; more, and nothing is ingested.")
-    ] = 1.0,
-    as_json: AsJson = False,
-) -> None:
-    """Bring real data into a lake, by itself. Records that cannot be read are listed; exits 1 when none can be.
-
-    Example: `evolens ingest examples/photographs --lake lake`
-    """
-    from flows.running import ingest_source
-
-    made = ingest_source(source, lake, name, license_, limit, max_failed)
-    if as_json:
-        console.print_json(made.as_json())
-    else:
-        made.print()
-    if made.unreadable:
-        console.fail(f"{source}: not one of its {made.manifest.counts.read} records could be read")
-        raise typer.Exit(1)
 
 
 def replay(

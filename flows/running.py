@@ -20,7 +20,7 @@ from pipelines.lake import Manifest, runs
 from pipelines.lake.catalog import NAME as CATALOG
 from pipelines.lake.catalog import build_catalog
 from pipelines.runner import replay, run_stage
-from pipelines.sources import SourceError, fingerprint
+from pipelines.sources import Source
 from pipelines.stage import StageCall
 from schemas.ids import content_id
 from schemas.recipe import Recipe, load
@@ -191,26 +191,19 @@ class Made:
             console.err.print(f"  … and {len(self.failures) - 10} more; see table failures")
 
 
-def ingest_source(
-    path: Path, folder: Path, name: str | None, license_: str, limit: int | None, max_failed: float
-) -> Made:
+def ingest_source(source: Source, folder: Path, max_failed: float) -> Made:
     """Ingest one source by itself, as a run of its own name that the catalog shows.
 
     The run fails when no record can be read, or more than the share `max_failed` cannot.
     """
-    path = path.resolve()
-    if not path.exists():
-        raise SourceError(f"{path}: no such folder or Parquet file")
     lake = open_lake(folder)
-    called = name or path.stem
-    source = ingest.Source(name=called, path=path, fingerprint=fingerprint(path), license=license_, limit=limit)
     call = StageCall(ingest.STAGE, ingest.Parameters(sources=(source,)), max_failed=max_failed)
-    run = runs.start_run(lake.root, f"ingest-{called}", call.key)
+    run = runs.start_run(lake.root, f"ingest-{source.name}", call.key)
     run.plan("ingest", round=0, stage="ingest", key=call.key)
     done = lake.find(call.key) is not None
     with failing(run), run.working("ingest", call.key, reused=done):
         manifest = run_stage(lake, call)
-    made = Made(called, manifest, not done, lake.read(manifest.key, "failures").to_pylist())
+    made = Made(source.name, manifest, not done, lake.read(manifest.key, "failures").to_pylist())
     run.finish("failed" if made.unreadable else "complete")
     build_catalog(lake)
     return made

@@ -27,7 +27,8 @@ from PIL import Image
 from pydantic import BaseModel
 
 from pipelines.lake import Lake
-from pipelines.lake.images import PictureStore, decode, picture_of
+from pipelines.lake.decode import decode
+from pipelines.lake.images import PictureStore, picture_of
 from pipelines.near import perceptual_hash
 from schemas.arrow import TABLES
 from schemas.ids import content_id
@@ -46,10 +47,10 @@ ENGINE_TABLES = frozenset({"images", "rejects", "failures", "failures_detail", "
 class Stage:
     """One job. Input rows come from `sql` over the tables of the upstream stages, or from `source(parameters)`.
 
-    A source of many rows returns a reader of
-    batches, which are sorted on disk. `$name` in `sql` is bound to the parameter of that name. Rows are sorted by `id_column`, whose values must be
-    distinct and not null: a repeated id is an error. `table` receives the rows of `Keep`; `side_tables` are what
-    `also` may name beside the engine's own. In an expand stage each `Child.child_id` is distinct in the whole stage.
+    A source of many rows returns a reader of batches, which are sorted on disk. `$name` in `sql` is bound to the
+    parameter of that name. Rows are sorted by `id_column`, whose values must be distinct and not null: a repeated id is
+    an error. `table` receives the rows of `Keep`; `side_tables` are what `also` may name beside the engine's own. In an
+    expand stage each `Child.child_id` is distinct in the whole stage.
     """
 
     name: str

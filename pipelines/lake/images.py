@@ -13,9 +13,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image, ImageOps
+from PIL import Image
 
 from pipelines.lake import files
+from pipelines.lake.decode import decode as decode
 from pipelines.lake.parts import Damaged
 from schemas.arrow import PACK
 from schemas.ids import digest, picture_id
@@ -44,12 +45,6 @@ class Picture:
     format: str
     sha: str
     data: bytes
-
-
-def decode(data: bytes) -> Image.Image:
-    """Bytes of a picture file as RGB pixels, turned as its EXIF orientation says. Raises what Pillow raises."""
-    with Image.open(io.BytesIO(data)) as opened:
-        return ImageOps.exif_transpose(opened).convert("RGB")
 
 
 def encode(image: Image.Image) -> bytes:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.lake import Lake, files
@@ -39,7 +41,8 @@ def materialise(lake: Lake, call: StageCall, key: str, only: list[str] | None = 
         with _upstream(lake, call) as connection:
             rows, parts = _write(_query(connection, call, only), temp, call, part_rows)
     else:
-        rows, parts = _write(_listed(call, only).to_reader(), temp, call, part_rows)
+        with _listed(lake, call, key, only) as reader:
+            rows, parts = _write(reader, temp, call, part_rows)
     temp.replace(target)
     layout = {"part_rows": call.part_rows, "wave_rows": call.wave_rows, "rows": rows, "parts": parts}
     files.replace(plan, json.dumps(layout).encode(), key)
@@ -63,14 +66,26 @@ def _query(connection: duckdb.DuckDBPyConnection, call: StageCall, only: list[st
     return connection.sql(sql, params=_bindings(call)).to_arrow_reader()
 
 
-def _listed(call: StageCall, only: list[str] | None) -> pa.Table:
-    """The rows of the stage's source, sorted by id."""
+@contextmanager
+def _listed(lake: Lake, call: StageCall, key: str, only: list[str] | None) -> Iterator[pa.RecordBatchReader]:
+    """The rows of the stage's source, sorted by id. Those of a reader of batches are sorted on disk."""
     column = call.stage.id_column
     assert call.stage.source is not None
-    found = [row for row in call.stage.source(call.parameters) if only is None or str(row[column]) in only]
-    if not found:
-        return pa.table({column: pa.array([], pa.string())})
-    return pa.Table.from_pylist(found).sort_by(column)
+    found, wanted = call.stage.source(call.parameters), None if only is None else set(only)
+    if isinstance(found, pa.RecordBatchReader):
+        chosen = pa.array(sorted(wanted or ()), pa.string())
+        unsorted = files.temporary(lake.work(key) / "unsorted.parquet", key)
+        with pq.ParquetWriter(unsorted, found.schema, compression="zstd") as writer:
+            for batch in found:
+                table = pa.Table.from_batches([batch])
+                writer.write_table(table if wanted is None else table.filter(pc.is_in(table[column], value_set=chosen)))
+        with duckdb.connect(config={"temp_directory": str(lake.work(key)), "threads": 1}) as connection:
+            yield connection.read_parquet(str(unsorted)).order(f'"{column}"').to_arrow_reader()
+        unsorted.unlink()
+        return
+    rows = [row for row in found if wanted is None or str(row[column]) in wanted]
+    table = pa.Table.from_pylist(rows).sort_by(column) if rows else pa.table({column: pa.array([], pa.string())})
+    yield table.to_reader()
 
 
 def _bindings(call: StageCall) -> dict[str, Any]:

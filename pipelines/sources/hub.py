@@ -1,0 +1,108 @@
+"""Everything else that `datasets` opens: folders of `save_to_disk`, data folders it recognises, and names on the hub.
+
+Rows are read from the Arrow files that `datasets` keeps, so a dataset of any size is never held in memory. Code that
+comes with a dataset is never run. A dataset on the hub needs `revision`: a name does not say which state is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines.sources.pictures import mapped_pictures
+from pipelines.sources.record import BadField, Read, Source, SourceError, Unreadable, plain
+from pipelines.sources.table import heavy_columns, may_hold_pictures
+
+LISTED = 256
+
+
+def is_saved(path: Path) -> bool:
+    """Whether a folder was written by `save_to_disk`."""
+    return any((path / name).is_file() for name in ("state.json", "dataset_dict.json"))
+
+
+def files(source: Source) -> list[str]:
+    """The splits. Raises `SourceError` where `datasets` cannot open the source."""
+    return sorted(_splits(source))
+
+
+def rows(source: Source, file: str) -> Iterator[Read]:
+    """The rows of a split, without its pictures."""
+    data = _splits(source)[file].with_format("arrow")
+    heavy = heavy_columns(data.features.arrow_schema)
+    light = data.remove_columns(heavy) if heavy else data
+    names = light.column_names
+    for start in range(0, len(data), LISTED):
+        end = min(start + LISTED, len(data))
+        batch = light[start:end] if names else None
+        for index in range(end - start):
+            at = str(start + index)
+            try:
+                fields = {name: value for name in names if (value := plain(_cell(batch, name, index))) is not None}
+            except BadField as error:
+                yield Read(start + index + 1, at, None, str(error))
+            else:
+                yield Read(start + index + 1, at, fields, heavy=bool(heavy))
+
+
+def load(source: Source, file: str, at: str) -> dict[str, Any]:
+    """The pictures of one row. Raises `Unreadable`."""
+    data = _splits(source)[file].with_format("arrow")
+    columns = may_hold_pictures(data.features.arrow_schema, mapped_pictures(source.columns))
+    index = int(at)
+    if index >= len(data):
+        raise Unreadable("missing_row", f"split {file} has fewer rows than when it was listed")
+    row: dict[str, Any] = data.select_columns(columns)[index : index + 1].to_pylist()[0]
+    return row
+
+
+def _cell(batch: pa.Table | None, name: str, index: int) -> Any:
+    assert batch is not None
+    try:
+        return batch.column(name)[index].as_py()
+    except ValueError as error:
+        raise BadField(f"field {name!a}: {error}") from None
+
+
+def _splits(source: Source) -> dict[str, Any]:
+    return _opened(str(source.path), source.path.exists(), source.config, source.split, source.revision)
+
+
+@lru_cache(maxsize=4)
+def _opened(path: str, local: bool, config: str | None, split: str | None, revision: str | None) -> dict[str, Any]:
+    import datasets
+
+    if not local and revision is None:
+        raise SourceError(f"{path}: a dataset on the hub changes under its name; state `revision`, a commit or a tag")
+    try:
+        if local and is_saved(Path(path)):
+            opened = datasets.load_from_disk(path)
+        else:
+            opened = datasets.load_dataset(path, config, revision=None if local else revision)
+    except Exception as error:  # it raises whatever its readers and the network raise
+        said = " ".join(str(error).split())[:300]
+        raise SourceError(f"{path}: datasets cannot open it ({type(error).__name__}: {said})") from error
+    splits = dict(opened) if isinstance(opened, dict) else {split or "train": opened}
+    if split is not None:
+        if split not in splits:
+            raise SourceError(f"{path}: there is no split {split!r}; there are {', '.join(sorted(splits))}")
+        splits = {split: splits[split]}
+    return {name: _undecoded(data) for name, data in splits.items()}
+
+
+def _undecoded(data: Any) -> Any:
+    """The dataset with its pictures as they are stored."""
+    import datasets
+
+    def raw(feature: Any) -> Any:
+        if isinstance(feature, datasets.Image):
+            return datasets.Image(decode=False)
+        if isinstance(feature, datasets.List):
+            return datasets.List(raw(feature.feature), feature.length)
+        return feature
+
+    return data.cast(datasets.Features({name: raw(feature) for name, feature in data.features.items()}))
