@@ -23,6 +23,7 @@ from pipelines import sources
 from pipelines.lake.decode import BadPicture, decode
 from pipelines.sources import CONVENTIONS, BadField, Source, Unreadable
 from pipelines.sources.conventions.said import Asked, Said, fit, marks_in, without_marks
+from pipelines.sources.sound import check_sound
 from pipelines.stage import Context, Stage
 from schemas.answers import BadAnswer
 from schemas.ids import content_id
@@ -77,18 +78,20 @@ def run(row: dict[str, Any], p: Parameters, ctx: Context) -> Expansion | Drop | 
     ]
     shared = {"task": "ingested", "domain": domain, "source": source.name, "license": licence}
     return Expansion(
-        _children(row["record_id"], where, said, images, shared),
+        _children(row["record_id"], where, said, images, pictures[0][2].size, shared),
         {"captions": [_caption(text, images[0], licence, domain) for text in said.captions]},
     )
 
 
-def _children(record: str, where: str, said: Said, images: list[str], shared: dict[str, str]) -> list[Child]:
+def _children(
+    record: str, where: str, said: Said, images: list[str], size: tuple[int, int], shared: dict[str, str]
+) -> list[Child]:
     """One child per question; a question that repeats another of its record is dropped."""
     children: list[Child] = []
     seen: set[str] = set()
     for number, asked in enumerate(said.questions):
         place = where if len(said.questions) == 1 else f"{where}, question {number + 1}"
-        outcome = _sample(asked, images, shared, record, place)
+        outcome = _sample(asked, images, size, shared, record, place)
         if isinstance(outcome, Keep):
             if outcome.row["sample_id"] in seen:
                 outcome = Drop("asked_twice")
@@ -98,7 +101,9 @@ def _children(record: str, where: str, said: Said, images: list[str], shared: di
     return children
 
 
-def _sample(asked: Asked, images: list[str], shared: dict[str, str], record: str, where: str) -> Outcome:
+def _sample(
+    asked: Asked, images: list[str], size: tuple[int, int], shared: dict[str, str], record: str, where: str
+) -> Outcome:
     fields = dict(asked.fields)
     shown = images if asked.shown is None else images[: asked.shown]
     if not shown:
@@ -115,6 +120,7 @@ def _sample(asked: Asked, images: list[str], shared: dict[str, str], record: str
     try:
         for name in ("question", "answer"):
             fit(name, fields.get(name))
+        check_sound(fields, size)
         row = SampleRow(image_ids=tuple(shown), **shared, **{"answer_type": kind, **fields}, parents=()).row()
     except BadField as error:
         return Fail("bad_field", f"{where}: {error}")

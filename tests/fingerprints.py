@@ -37,7 +37,7 @@ TRAINING = (
     *TRACES,
 )
 CODE: dict[str, tuple[str, ...]] = {
-    "ingest": ("pipelines/ingest.py", "pipelines/sources.py"),
+    "ingest": ("pipelines/ingest.py", "pipelines/sources", "pipelines/sources/conventions", "pipelines/verifiers"),
     "banks": ("pipelines/banks.py", "pipelines/near.py", "pipelines/tasks/rows.py", *TRACES, *SWAPPING),
     "synthesize": ("pipelines/synthesize.py", "pipelines/tasks/rows.py", *TRACES),
     "look": ("pipelines/look.py", "pipelines/ocr.py", "pipelines/personal.py", "pipelines/hooks.py"),

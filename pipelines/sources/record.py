@@ -144,15 +144,26 @@ def check(name: str, value: Any) -> None:
 def parsed(data: bytes) -> dict[str, Any]:
     """A JSON object. Raises `BadField` that says what is wrong."""
     try:
-        found = json.loads(data.decode("utf-8"))
+        found = json.loads(data.decode("utf-8"), object_pairs_hook=_distinct)
     except UnicodeDecodeError as error:
         raise BadField(f"byte {data[error.start]:#04x} at place {error.start} is no UTF-8; save it as UTF-8") from None
     except RecursionError:
         raise BadField("the record is nested too deep to be read") from None
+    except BadField:
+        raise
     except ValueError as error:
         raise BadField(f"this is no JSON: {error}") from None
     if not isinstance(found, dict):
         raise BadField(f"a JSON object is needed, not {type(found).__name__}")
+    return found
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose names differ; JSON itself would let the last of two win without a word."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise BadField(f"field {next(name for name in names if names.count(name) > 1)!a} stands twice; once is needed")
     return found
 
 
