@@ -1,5 +1,6 @@
-"""The bytes of a picture as they are given away: the original ones, unless a loader would see other pixels in them.
+"""The bytes of a picture as they are given away: the original ones less metadata, unless a loader would misread them.
 
+A photograph names its place, its camera and often its owner: `pipelines.exif` cuts that out, and no pixel changes.
 Most loaders open a picture and convert it to RGB: they turn nothing upright and lay nothing transparent on a ground.
 Where that gives other pixels than those that the picture's id names, and that questions, boxes and traces are about,
 the picture is written as PNG from the named pixels: nothing is lost, and every loader sees the same.
@@ -14,6 +15,7 @@ from functools import cached_property
 
 from PIL import Image
 
+from pipelines.exif import strip
 from pipelines.lake.images import encode
 from pipelines.tools import picture_id
 
@@ -44,7 +46,7 @@ class Shot:
 def shot(image_id: str, data: bytes, pixels: Callable[[str], Image.Image]) -> Shot:
     """The picture of an id; `pixels` gives what the id names. Raises what Pillow raises for what is no picture."""
     if reads_alike(image_id, data):
-        return Shot(image_id, data)
+        return Shot(image_id, strip(data))
     return Shot(image_id, encode(pixels(image_id)), redrawn=True)
 
 
