@@ -36,7 +36,7 @@ class BadPicture(ValueError):
 
 
 def decode(data: bytes) -> Image.Image:
-    """Bytes of a picture file as RGB pixels, without its metadata. Raises `BadPicture`.
+    """Bytes of a picture file as RGB pixels, without its metadata; `format` says what it was. Raises `BadPicture`.
 
     It is turned as its EXIF orientation says; of an animation or of several pages the first counts; what is transparent
     shows white; of 16 bits a channel the upper 8 stay; CMYK is converted without its colour profile. docs/ingest.md has
@@ -49,8 +49,8 @@ def decode(data: bytes) -> Image.Image:
             if opened.width * opened.height > LARGEST:
                 size = f"{opened.width} × {opened.height}"
                 raise BadPicture("too_large", f"it has {size} pixels; at most {LARGEST:,} are decoded")
-            orientation = orientation_of(opened)
-            image = _rgb(opened)
+            image, kind = _rgb(opened), opened.format
+            orientation = orientation_of(opened)  # after the pixels: Pillow's TIFF reader turns them and says so
     except BadPicture:
         raise
     except Image.DecompressionBombError:
@@ -63,7 +63,7 @@ def decode(data: bytes) -> Image.Image:
         raise BadPicture("undecodable", f"{said} ({type(error).__name__})") from error
     turn = TURNS.get(orientation)
     image = image if turn is None else image.transpose(turn)
-    image.info = {}
+    image.info, image.format = {}, kind
     return image
 
 

@@ -26,8 +26,9 @@ def pieces(file: Path) -> Iterator[Line]:
             number, start = number + 1, offset
             offset += len(line)
             whole = len(line) <= RECORD_BYTES
-            while not line.endswith(b"\n") and (line := stream.readline(RECORD_BYTES)):
-                offset, whole = offset + len(line), False
+            last = line
+            while not last.endswith(b"\n") and (last := stream.readline(RECORD_BYTES)):
+                offset, whole = offset + len(last), False
             if not whole:
                 yield number, start, None
                 continue

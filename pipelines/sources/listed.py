@@ -104,7 +104,9 @@ def _elements(stream: BinaryIO) -> Iterator[tuple[int, bytes, str]]:
                 start = at
                 break
     rest = buffer[start:] + (stream.read(CHUNK) if depth == 0 else b"")
-    if depth > 0 and not rest.strip():
+    if depth == 1:
+        if rest.strip():
+            yield base + start, rest, ""
         yield base + start, b"", "the list is cut off after this place: its closing bracket is missing"
     elif rest.strip():
         yield base + start, b"", CUT_OFF if depth else "there is more after the end of the list, and it is not read"

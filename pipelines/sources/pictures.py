@@ -86,6 +86,8 @@ def content(source: Source, file: str, name: str, column: str, cell: Any) -> tup
     """Name and bytes of the picture in one cell. Raises `Unreadable`. `name` is used where the cell has none."""
     path = ""
     if isinstance(cell, dict):
+        if not cell.keys() & {"bytes", "path", "url"}:
+            raise Unreadable("bad_picture", f"field {column!r}: an object of `bytes` and `path` is needed")
         path = str(cell.get("path") or "")
         data = cell.get("bytes")
         cell = data if data is not None else path or cell.get("url")
