@@ -99,7 +99,9 @@ def run_recipe(recipe: str, lake: Path, rounds: int | None, overrides: dict[str,
 def run_named(plan: Plan, names: Sequence[str]) -> list[Node]:
     """Run nodes and what they need, without Prefect, as a partial run; returns them. What is made is not recorded."""
     nodes = with_inputs(plan, names)
-    if any(plan.lake.find(plan.lake.resolve(node.key)) is None for node in nodes):
+    todo = [node for node in nodes if plan.lake.find(plan.lake.resolve(node.key)) is None]
+    console.err.print(f"{len(todo)} of {len(nodes)} stages to run" if todo else "Nothing to run: all is made.")
+    if todo:
         run = _record(plan, nodes)
         with failing(run):
             for node in nodes:
@@ -134,9 +136,8 @@ def summary(recipe: Recipe, lake: Path, ran: bool, began: float, *, as_json: boo
     plan = make_plan(recipe, open_lake(lake))
     numbers = range(1, recipe.rounds + 1)
     if as_json:
-        compared = [row for number in numbers for row in as_rows(comparisons(plan.lake, plan, number))]
         rows = funnel(plan.lake, list(plan.nodes.values()))
-        console.print_json({"ran": ran, "funnel": rows, "comparisons": compared})
+        console.print_json({"ran": ran, "funnel": rows, "rounds": [accuracy(plan, number) for number in numbers]})
         return
     console.table("Funnel", funnel(plan.lake, list(plan.nodes.values())))
     console.out.print(f"took {time.monotonic() - began:.1f} s; {console.peak_memory()}\n")
@@ -147,6 +148,15 @@ def summary(recipe: Recipe, lake: Path, ran: bool, began: float, *, as_json: boo
     if not ran:
         console.out.print("Nothing was run again: every stage was already made by an earlier run.")
     console.out.print(f"lake {lake}   catalog {lake / CATALOG}   card {card_path(plan)}")
+
+
+def accuracy(plan: Plan, number: int) -> dict[str, Any]:
+    """A round's accuracy by arm and bank, with the number of questions, and the paired comparisons: for programs."""
+    found = {
+        arm: {bank: {"n": len(each), "accuracy": sum(each.values()) / len(each)} for bank, each in banks.items()}
+        for arm, banks in scores(plan.lake, plan, number).items()
+    }
+    return {"round": number, "accuracy": found, "comparisons": as_rows(comparisons(plan.lake, plan, number))}
 
 
 def show_accuracy(plan: Plan, number: int) -> None:
