@@ -63,6 +63,8 @@ def run(row: dict[str, Any], p: Parameters, ctx: Context) -> Expansion | Drop | 
     if not said.questions and not said.captions:
         return Drop("nothing_asked")
     if not row["again"] and not row["pictures"] and not said.needs_picture:
+        if said.marks:
+            return Fail("placeholder_mismatch", f"{where}: {_mismatch(said.marks, 0)}")
         return Drop("no_picture")
     try:
         pictures = [(name, data, _decoded(name, data)) for name, data in sources.pixels(source, row)]

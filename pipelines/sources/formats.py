@@ -126,9 +126,11 @@ def load(source: Source, record: Mapping[str, Any]) -> list[tuple[str, Any]]:
     for column, cell in record_pictures(record):
         light.setdefault(column, []).append(cell)
     row = {**light, **reader.load(source, record["file"], record["at"])}
-    found = take(row, _columns(row, source, record["format"]))[1]
+    columns = _columns(row, source, record["format"])
+    found = take(row, columns)[1]
     if not found:
-        raise Unreadable("missing_picture", "the pictures that were listed are not there any more")
+        named = " and ".join(map(repr, columns)) or "of the pictures"
+        raise Unreadable("missing_picture", f"field {named} is empty; it needs bytes, or a path in the source")
     return found
 
 

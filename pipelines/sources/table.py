@@ -152,6 +152,11 @@ def _opened(path: Path) -> pq.ParquetFile:
 @lru_cache(maxsize=4)
 def _open(path: Path, _changed: int) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path, buffer_size=1 << 20)
+        opened = pq.ParquetFile(path, buffer_size=1 << 20)
+        names = opened.schema_arrow.names
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{path.name}: not a Parquet file: {' '.join(str(error).split())}") from error
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise SourceError(f"{path.name}: two columns are called {twice!r}; every column needs its own name")
+    return opened

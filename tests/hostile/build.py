@@ -86,9 +86,14 @@ def asked(**fields: Any) -> Callable[[Path], None]:
     return jsonl({name: value for name, value in record.items() if value is not None})
 
 
-def pictured(data: bytes, name: str = "bad.jpg") -> Callable[[Path], None]:
+def pictured(data: Callable[[], bytes], name: str = "bad.jpg") -> Callable[[Path], None]:
     """A line that names a file with these bytes."""
-    return jsonl({"file_name": name, "question": "Bad?", "answer": "yes"}, **{name.replace(".", "__"): data})
+
+    def build(root: Path) -> None:
+        record = {"file_name": name, "question": "Bad?", "answer": "yes"}
+        jsonl(record, **{name.replace(".", "__"): data()})(root)
+
+    return build
 
 
 def beside(name: str, data: bytes) -> Callable[[Path], None]:
@@ -119,7 +124,11 @@ def table(columns: Mapping[str, tuple[pa.DataType, Any]], image: Any = "third") 
 
 
 def parquet(make: Callable[[], pa.Table], **options: Any) -> Callable[[Path], None]:
-    return lambda root: pq.write_table(make(), root / "rows.parquet", **options)
+    def build(root: Path) -> None:
+        files(root)
+        pq.write_table(make(), root / "rows.parquet", **options)
+
+    return build
 
 
 def rows(*bad: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -177,20 +186,19 @@ def llava(*bad: Any, raw: bytes | None = None) -> Callable[[Path], None]:
     return build
 
 
-def tar(write: Callable[[tarfile.TarFile], None], cut: int = 0, mode: str = "w") -> Callable[[Path], None]:
-    """A WebDataset: good key, what `write` adds, good key; `cut` bytes are missing at its end."""
+def tar(write: Callable[[tarfile.TarFile], object], size: int | None = None, mode: str = "w") -> Callable[[Path], None]:
+    """A WebDataset: good key, what `write` adds, good key; cut short at `size` bytes."""
 
     def build(root: Path) -> None:
         buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode=mode) as opened:  # type: ignore[call-overload]
+        with tarfile.open(fileobj=buffer, mode=mode) as opened:
             for key, question, name in (("000", BEFORE, "first.png"), ("", "", ""), ("999", AFTER, "second.png")):
                 if not key:
                     write(opened)
                     continue
                 member(opened, f"{key}.png", PNG[name])
                 member(opened, f"{key}.json", json.dumps({"question": question, "answer": "yes"}).encode())
-        data = buffer.getvalue()
-        (root / "shard.tar").write_bytes(data[: len(data) - cut])
+        (root / "shard.tar").write_bytes(buffer.getvalue()[:size])
 
     return build
 

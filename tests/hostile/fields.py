@@ -137,7 +137,7 @@ FIELDS: list[Kind] = [
     Kind("binary_noise", jsonl(bytes(range(128, 256))), rule="bad_record", says=(ROW, "UTF-8")),
     Kind("no_picture_named", asked(file_name=None), rule="missing_picture", says=(ROW, "`file_name` or `image`")),
     Kind("picture_is_a_number", asked(file_name=7), rule="bad_picture", says=(ROW, "'file_name'", "a path", "int")),
-    Kind("picture_is_an_object", asked(file_name={"x": 1}), rule="missing_picture", says=(ROW, "'file_name'")),
+    Kind("picture_is_an_object", asked(file_name={"x": 1}), rule="bad_picture", says=(ROW, "'file_name'")),
     Kind(
         "pictures_with_nulls", asked(file_name=["third.png", None]), rule="missing_picture", says=(ROW, "'file_name'")
     ),

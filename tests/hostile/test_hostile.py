@@ -18,10 +18,12 @@ from schemas.outcome import Row
 from tests.hostile.build import AFTER, BEFORE, PNG, Kind, jsonl
 from tests.hostile.fields import FIELDS
 from tests.hostile.pictures import PICTURES, names
+from tests.hostile.tables import TABLES
+from tests.hostile.texts import ARCHIVES, TEXTS
 from tests.pipelines.jobs import rows, run
 
-KINDS = {kind.name: kind for kind in [*PICTURES, *FIELDS]}
-assert len(KINDS) == len(PICTURES) + len(FIELDS)
+KINDS = {kind.name: kind for kind in [*PICTURES, *FIELDS, *TABLES, *TEXTS, *ARCHIVES]}
+assert len(KINDS) == len([*PICTURES, *FIELDS, *TABLES, *TEXTS, *ARCHIVES])
 
 
 def ingest(root: Path, kind: Kind) -> dict[str, list[Row]]:
@@ -75,7 +77,7 @@ def test_a_file_that_this_user_may_not_read_costs_its_row(tmp_path: Path) -> Non
         assert [row["question"] for row in found["samples"]] == [BEFORE, AFTER]
         (row,) = found["failures"]
         assert row["kind"] == "missing_file"
-        assert "metadata.jsonl, row 2: 'denied.png' cannot be opened: permission denied" in row["message"]
+        assert "metadata.jsonl, row 2: 'denied.png' cannot be opened: permission denied" in row["message"].lower()
 
 
 def test_there_are_many_kinds_of_each_way() -> None:
