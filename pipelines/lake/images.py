@@ -60,6 +60,8 @@ def picture_of(image: Image.Image | bytes, data: bytes | None = None) -> Picture
         data, image = image, decode(image)
     if data is None:
         data, kind = encode(image.convert("RGB")), "PNG"
+    elif image.format:
+        kind = image.format
     else:
         with Image.open(io.BytesIO(data)) as opened:
             kind = opened.format or "unknown"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,9 +20,16 @@ FILE_BYTES = 256 * 1024 * 1024
 
 def visible(base: Path, *patterns: str) -> list[Path]:
     """Files below `base` that match one of the patterns, sorted; hidden ones and links that lead out are left out."""
-    root = base.resolve()
-    found = {item for pattern in patterns for item in base.rglob(pattern) if _inside(item, root)}
-    return sorted(item for item in found if not any(part.startswith(".") for part in item.relative_to(base).parts))
+    root, found = base.resolve(), list[tuple[str, ...]]()
+    folders: list[tuple[str, ...]] = [()]
+    while folders:
+        inside = folders.pop()
+        for name, entry in _entries(base.joinpath(*inside)):
+            if entry.is_dir(follow_symlinks=False):
+                folders.append((*inside, name))
+            elif any(fnmatchcase(name, pattern) for pattern in patterns) and _inside(entry, root):
+                found.append((*inside, name))
+    return [base.joinpath(*parts) for parts in sorted(found)]
 
 
 def named(source: Source, *suffixes: str) -> list[str]:
@@ -80,14 +90,24 @@ def read_inside(source: Source, name: str, listed_in: str) -> bytes:
         except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, a null character, no right
             if isinstance(error, Unreadable):
                 raise
-            reason = (getattr(error, "strerror", None) or str(error)).lower()
+            reason = getattr(error, "strerror", None) or (
+                "a loop of links" if isinstance(error, RuntimeError) else error
+            )
             problem = Unreadable("missing_file", f"{name[:200]!a} cannot be opened: {reason}")
     raise problem
 
 
-def _inside(item: Path, root: Path) -> bool:
+def _entries(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
     try:
-        return item.is_file() and (not item.is_symlink() or item.resolve().is_relative_to(root))
+        with os.scandir(folder) as entries:
+            yield from ((entry.name, entry) for entry in entries if not entry.name.startswith("."))
+    except PermissionError:
+        return
+
+
+def _inside(item: os.DirEntry[str], root: Path) -> bool:
+    try:
+        return item.is_file() and (not item.is_symlink() or Path(item.path).resolve().is_relative_to(root))
     except (OSError, RuntimeError):
         return False
 
