@@ -69,6 +69,8 @@ def run(row: dict[str, Any], p: Parameters, ctx: Context) -> Expansion | Drop | 
     try:
         pictures = [(name, data, _decoded(name, data)) for name, data in sources.pixels(source, row)]
     except Unreadable as error:
+        if error.kind == "missing_picture" and not said.needs_picture and not said.marks:
+            return Drop("no_picture")  # a text-only row of a table whose other rows fill the column
         return Fail(error.kind, f"{where}: {error}")
     if not pictures:
         return Fail("missing_picture", f"{where}: no field names a picture; `file_name` or `image` is needed")

@@ -23,7 +23,7 @@ from pipelines.sources import choose, files
 from pipelines.sources.conventions import CONVENTIONS
 from pipelines.sources.formats import FORMATS, Opened, load, open_source, record_pictures, rename, split
 from pipelines.sources.pictures import content, is_light
-from pipelines.sources.record import RECORD, BadField, Read, Source, SourceError, Unreadable, written
+from pipelines.sources.record import RECORD, BadField, Read, Source, SourceError, Unreadable, check, written
 
 BATCH = 1024
 """Records that are held at once while they are listed."""
@@ -116,7 +116,7 @@ def _light(read: Read, source: Source, kind: str) -> dict[str, Any]:
     fields, pictures = split(read, source, kind)
     light = [[column, cell] for column, cell in pictures if is_light(cell)]
     for column, cell in light:
-        written({column: cell})
+        check(column, cell)
     return {
         "fields": written(fields),
         "pictures": json.dumps(light) if light else None,
