@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from pipelines.sources.conventions.said import Asked, Convention, Said, fit
@@ -29,8 +32,22 @@ def _questions(fields: Mapping[str, Any]) -> Iterator[Asked]:
 
 
 def asked(fields: Mapping[str, Any]) -> Asked:
-    """A question from fields of our own names."""
-    return Asked({key: fields[key] for key in ASKED if fields.get(key) is not None})
+    """A question from fields of our own names. Where an answer is a list, a text of JSON will do."""
+    found = {key: fields[key] for key in ASKED if fields.get(key) is not None}
+    if found.get("answer_type") in ("list", "point", "box") and isinstance(found.get("answer"), str):
+        with suppress(ValueError, RecursionError):
+            found["answer"] = json.loads(found["answer"])
+    return Asked(found)
+
+
+def stated(fields: Mapping[str, Any], shown: int | None = None) -> Asked | None:
+    """The question as columns of our own names state it beside those of another convention, as our exports do.
+
+    None where question, answer or its type is missing.
+    """
+    if any(fields.get(name) is None for name in ("question", "answer", "answer_type")):
+        return None
+    return replace(asked(fields), shown=shown)
 
 
 def captions(fields: Mapping[str, Any]) -> Iterator[str]:
@@ -65,7 +82,9 @@ CONVENTION = Convention(
         "captions": "captions",
     },
     claims=lambda fields: (
-        any(name in fields for name in ("question", "questions")) and not any(name in fields for name in ("hint", "A"))
+        any(name in fields for name in ("question", "questions"))
+        and not any(name in fields for name in ("hint", "A", "problem", "prompt", "messages", "conversations"))
+        and not ("index" in fields and "category" in fields)
     ),
     read=read,
 )

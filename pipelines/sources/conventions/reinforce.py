@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pipelines.sources.conventions.plain import stated
 from pipelines.sources.conventions.said import Asked, Convention, Said, marks_in, text_of, without_marks
 from pipelines.sources.conventions.turns import read_messages
 from pipelines.sources.record import BadField
@@ -20,6 +21,8 @@ def read_verl(fields: Mapping[str, Any]) -> Said:
         raise BadField("field 'reward_model': an object with `ground_truth` is needed")
     prompted = read_messages({"prompt": fields.get("prompt"), "solution": truth})
     extra = fields.get("extra_info")
+    if isinstance(extra, Mapping) and (own := stated({"answer": truth, **extra})):
+        return Said((own,), (), prompted.marks, needs_picture=False)
     bare = extra.get("question") if isinstance(extra, Mapping) else None
     if isinstance(bare, str) and bare.strip() and len(prompted.questions) == 1:
         asked = {"question": without_marks(bare).strip(), "answer": truth}
@@ -35,8 +38,8 @@ def read_easyr1(fields: Mapping[str, Any]) -> Said:
     answer = next((fields[key] for key in ("answer", "solution") if fields.get(key) is not None), None)
     if answer is None:
         raise BadField("field 'answer' is absent; every question needs its answer")
-    question = {"question": without_marks(asked).strip(), "answer": answer}
-    return Said((Asked(question),), (), marks_in(asked), needs_picture=False)
+    question = stated(fields) or Asked({"question": without_marks(asked).strip(), "answer": answer})
+    return Said((question,), (), marks_in(asked), needs_picture=False)
 
 
 VERL = Convention(

@@ -2,7 +2,8 @@
 
 Each question of the user with the last reply to it becomes one sample. It sees the pictures that had been shown by
 then; earlier turns, system prompts and tool turns are not carried along. A last question without reply takes `solution`
-or `answer` of the record, as data for reinforcement learning have it.
+or `answer` of the record, as data for reinforcement learning have it. A record that states `question`, `answer` and
+`answer_type` beside its turns, as our exports do, means those, about the pictures of its first question.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipelines.sources.conventions.plain import stated
 from pipelines.sources.conventions.said import MARK, Asked, Convention, Said, marks_in, without_marks
 from pipelines.sources.record import BadField
 
 USER = frozenset({"human", "user"})
 REPLY = frozenset({"gpt", "assistant", "model", "chatgpt", "bing", "bard"})
+TOOLS = frozenset({"tool", "function", "observation", "tool_response"})
 ASIDE = frozenset(
     {"system", "tool", "function", "function_call", "tool_call", "observation", "tool_response", "developer"}
 )
@@ -44,14 +47,14 @@ def said(turns: list[tuple[str, str]], fields: Mapping[str, Any]) -> Said:
     questions: list[Asked] = []
     open_question: str | None = None
     reply: str | None = None
-    shown = before = 0
+    shown = before = visible = 0
 
     def close(answer: Any) -> None:
         assert open_question is not None
         objects = fields.get("objects")
         question, answer, kind = _grounded(open_question, answer, objects if isinstance(objects, dict) else None)
         asked = {"question": without_marks(question, before).strip(), "answer": answer, **kind}
-        questions.append(Asked(asked, shown if marks else None))
+        questions.append(Asked(asked, visible if marks else None))
 
     for number, (role, text) in enumerate(turns, start=1):
         if role in USER:
@@ -65,6 +68,7 @@ def said(turns: list[tuple[str, str]], fields: Mapping[str, Any]) -> Said:
                 raise BadField(f"turn {number}: a reply stands before any question")
             reply = text
         shown += marks_in(text)
+        visible = shown if role in USER else visible
     if open_question is None:
         raise BadField("no turn is the user's; a question is needed")
     given = next((fields[name] for name in ("solution", "answer") if fields.get(name) is not None), None)
@@ -73,6 +77,8 @@ def said(turns: list[tuple[str, str]], fields: Mapping[str, Any]) -> Said:
     if isinstance(given, str) and (wrapped := _ANSWER.fullmatch(given)):
         given = wrapped[1].strip()
     close(reply if given is None else given)
+    if own := stated(fields, questions[0].shown):
+        questions = [own]
     return Said(tuple(questions), (), marks, needs_picture=False)
 
 
@@ -84,11 +90,25 @@ def _turns(fields: Mapping[str, Any], name: str, role: str, content: str) -> Ite
         if not isinstance(turn, dict):
             raise BadField(f"field {name!r}, turn {number}: an object with `{role}` and `{content}` is needed")
         who = turn.get(role)
-        if who in ASIDE:
+        if isinstance(who, str) and who in ASIDE:
+            yield who, _shown_aside(who, turn.get(content))
             continue
-        if who not in USER | REPLY:
-            raise BadField(f"field {name!r}, turn {number}: `{role}` is {who!r}; `user` and `assistant` are known")
+        if not isinstance(who, str) or who not in USER | REPLY:
+            raise BadField(
+                f"field {name!r}, turn {number}: `{role}` is {str(who)[:60]!r}; `user` and `assistant` are known"
+            )
         yield who, _text(turn.get(content), f"field {name!r}, turn {number}: `{content}`")
+
+
+def _shown_aside(who: str, content: Any) -> str:
+    """The marks alone of a turn that is left out: what a tool shows has its place in the list of pictures."""
+    if who not in TOOLS:
+        return ""
+    parts = content if isinstance(content, list) else [content]
+    return MARK * sum(
+        marks_in(part.get("text")) + (part.get("type") == "image") if isinstance(part, dict) else marks_in(part)
+        for part in parts
+    )
 
 
 def _text(content: Any, where: str) -> str:

@@ -6,7 +6,8 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.sources.conventions.said import Asked, Convention, Said, text_of
+from pipelines.sources.conventions.plain import asked as plain_asked
+from pipelines.sources.conventions.said import Convention, Said, text_of
 from pipelines.sources.record import BadField
 
 
@@ -25,7 +26,14 @@ def read(fields: Mapping[str, Any]) -> Said:
         if letter not in options and letter not in options.values():
             raise BadField(f"field 'answer': {answer!r} is none of the options {', '.join(options)}")
         asked |= {"answer": options.get(letter, letter), "options": list(options.values()), "answer_type": "choice"}
-    return Said((Asked(asked),))
+    elif fields.get("answer_type") is not None:
+        asked["answer_type"] = fields["answer_type"]
+    return Said((plain_asked(asked),))
+
+
+def is_table(fields: Mapping[str, Any]) -> bool:
+    """Whether the columns are VLMEvalKit's; questions with options may be too few for column A to be seen."""
+    return "A" in fields or "hint" in fields or ("index" in fields and "category" in fields)
 
 
 CONVENTION = Convention(
@@ -36,6 +44,6 @@ CONVENTION = Convention(
         "answer": "answer",
         **dict.fromkeys(string.ascii_uppercase, "options"),
     },
-    claims=lambda fields: "question" in fields and ("A" in fields or "hint" in fields),
+    claims=lambda fields: "question" in fields and is_table(fields),
     read=read,
 )
