@@ -31,6 +31,7 @@ DRAWING = ("pipelines/tasks/draw.py", "pipelines/captions/words.py")
 SWAPPING = ("pipelines/captions/injection.py", "pipelines/captions/truth.py", "pipelines/captions/words.py")
 TRAINING = (
     "trainers/policy.py",
+    "trainers/training.py",
     "trainers/images_matter.py",
     "trainers/dataset.py",
     "pipelines/workers/encoding.py",
