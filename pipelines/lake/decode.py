@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -45,7 +47,7 @@ def decode(data: bytes) -> Image.Image:
     if not data:
         raise BadPicture("empty_picture", "it has no bytes")
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+        with quietly(), Image.open(io.BytesIO(data), formats=FORMATS) as opened:
             if opened.width * opened.height > LARGEST:
                 size = f"{opened.width} × {opened.height}"
                 raise BadPicture("too_large", f"it has {size} pixels; at most {LARGEST:,} are decoded")
@@ -65,6 +67,14 @@ def decode(data: bytes) -> Image.Image:
     image = image if turn is None else image.transpose(turn)
     image.info, image.format = {}, kind
     return image
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without Pillow's warnings: what it warns of is refused here, or costs no picture."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _rgb(opened: Image.Image) -> Image.Image:

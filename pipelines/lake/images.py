@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from pipelines.lake import files
-from pipelines.lake.decode import decode as decode
+from pipelines.lake.decode import decode
 from pipelines.lake.parts import Damaged
 from schemas.arrow import PACK
 from schemas.ids import digest, picture_id

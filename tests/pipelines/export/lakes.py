@@ -11,7 +11,7 @@ from PIL import Image
 from pydantic import BaseModel
 
 from pipelines.lake import Lake
-from pipelines.lake.images import decode
+from pipelines.lake.decode import decode
 from pipelines.lake.runs import Run, start_run
 from pipelines.prompts import step
 from pipelines.runner import run_stage

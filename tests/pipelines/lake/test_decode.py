@@ -50,6 +50,13 @@ def test_a_nonsense_orientation_costs_no_picture() -> None:
     assert decode(data).size == WIDE.size
 
 
+def test_broken_bytes_are_not_warned_about_on_the_terminal(recwarn: pytest.WarningsRecorder) -> None:
+    decode(encoded(WIDE, "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff"))
+    with pytest.raises(BadPicture):
+        decode(bomb(11_000, 11_000))
+    assert not recwarn.list
+
+
 def test_a_palette_becomes_its_colours() -> None:
     palette = WIDE.quantize(32)
     assert same(decode(encoded(palette)), palette)

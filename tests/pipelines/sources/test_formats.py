@@ -248,3 +248,30 @@ def test_a_picture_is_stored_as_the_bytes_it_came_as(lake: Lake, tmp_path: Path)
     )
     (image,) = rows(lake, done, "images")
     assert image["format"] == "JPEG" and lake.image_bytes(image["image_id"]) == data
+
+
+def test_a_recipe_says_which_columns_are_meant(lake: Lake, tmp_path: Path) -> None:
+    records = [{"photo": "0.png", "thumb": BASE64[1], "says": {"ask": "Q?", "tell": ["no", 3]}, "answer": "not this"}]
+    columns = {"image": "photo", "question": "says.ask", "answer": "says.tell"}
+    done = ingested(lake, put(pictures(tmp_path / "in"), a__jsonl=jsonl(records)), columns=columns)
+    assert asked(lake, done) == [("Q?", ["no", 3], [IDS[0]])]
+
+
+def test_a_table_of_many_picture_columns_uses_those_that_are_filled(lake: Lake, tmp_path: Path) -> None:
+    cell = {"bytes": FILES[0], "path": "0.png"}
+    path = as_parquet(tmp_path / "in" / "a.parquet", image_1=[cell, cell], image_2=[None, {"bytes": FILES[1]}],
+                      file_name=["0.png", "1.png"], caption=["one", "two"])  # fmt: skip
+    done = ingested(lake, path, columns={})
+    assert done.counts.expanded == 2 and {row["image_id"] for row in rows(lake, done, "images")} == set(IDS[:2])
+
+
+def test_text_only_rows_of_a_table_are_decisions_and_not_accidents(lake: Lake, tmp_path: Path) -> None:
+    turns = [{"from": "human", "value": "Hello?"}, {"from": "gpt", "value": "Hi."}]
+    seen = [{"from": "human", "value": "<image>Colour?"}, {"from": "gpt", "value": "red"}]
+    cells = pa.array([None, {"bytes": FILES[0], "path": None}, None])
+    path = as_parquet(tmp_path / "in" / "a.parquet", image=cells, conversations=[turns, seen, seen])
+    done = ingested(lake, path)
+    assert asked(lake, done) == [("Colour?", "red", [IDS[0]])]
+    said = told(lake, done)
+    assert said["a.parquet:000000001"] == "no_picture"
+    assert said["a.parquet:000000003"].startswith("missing_picture: a.parquet, row 3: field 'image' is empty")
