@@ -7,6 +7,7 @@ from typing import Any
 
 from flows.report.gallery import plain
 from flows.report.source import Source
+from pipelines.intervals import wilson
 
 LONGEST = """
 SELECT s.sample_id FROM samples s
@@ -14,8 +15,8 @@ LEFT JOIN (SELECT sample_id, avg(value) AS paid FROM rewards WHERE arm = 'curate
   USING (sample_id)
 LEFT JOIN (SELECT sample_id, bool_or(origin = 'policy') AS own, max(actions) AS acts FROM checks GROUP BY 1) c
   USING (sample_id)
-ORDER BY (r.paid IS NOT NULL) DESC, (s.split IS NOT NULL) DESC, c.acts DESC NULLS LAST, c.own DESC NULLS LAST,
-         r.paid DESC NULLS LAST, s.sample_id
+ORDER BY (r.paid IS NOT NULL) DESC, (s.split IS NOT NULL) DESC, (c.acts > 0) DESC NULLS LAST, c.own DESC NULLS LAST,
+         r.paid DESC NULLS LAST, c.acts DESC, s.sample_id
 LIMIT 1
 """
 """The sample that came furthest: paid in training, its tool calls replayed, a trace of the policy's own among them."""
@@ -136,10 +137,13 @@ def _difficulty(source: Source, sample_id: str) -> list[Link]:
     links = []
     for row in source.rows("SELECT * FROM difficulty WHERE sample_id = ? ORDER BY round LIMIT 4", sample_id):
         solved = row["iterations"]
-        search = f"solved in iteration {solved}" if solved else f"unsolved after {row['censored_at']} iterations"
+        search = (f"solved in iteration {solved}",) if solved else ()
+        if row["censored_at"]:
+            search = (f"unsolved after {row['censored_at']} iterations",)
         share = f"{row['k']} of {row['n']} answers right" if row["n"] else "not asked"
-        interval = (f"{100 * row['low']:.0f}–{100 * row['high']:.0f} %",) if row["n"] else ()
-        links.append(Link("difficulty", "difficulty", row["policy"], share, (*interval, search)))
+        low, high = wilson(row["k"] or 0, row["n"] or 0)
+        interval = (f"{100 * low:.0f}–{100 * high:.0f} %",) if row["n"] else ()
+        links.append(Link("difficulty", "difficulty", row["policy"], share, interval + search))
     return links
 
 

@@ -88,7 +88,12 @@ def histogram(rows: Rows, colours: dict[str, str] = SPLITS, height: int = 120) -
         "mark": {"type": "bar", "width": {"band": 0.86}},
         "encoding": {
             "x": {"field": "bin", "type": "ordinal", "sort": bins, "title": None, "axis": {"labelAngle": 0}},
-            "y": {"field": "samples", "type": "quantitative", "title": None, "axis": {"tickCount": 3}},
+            "y": {
+                "field": "samples",
+                "type": "quantitative",
+                "title": None,
+                "axis": {"tickCount": 3, "tickMinStep": 1, "format": "~s"},
+            },
             "color": _colours("split", colours),
             "order": {"field": "order"},
             "description": {"field": "says"},
@@ -232,7 +237,13 @@ def differences(rows: Sequence[Comparison], width: int = NARROW) -> Spec:
 def curve(rows: Rows, key: str, band: str | None = None, zero: bool = False, width: int = NARROW) -> Spec:
     """What a trainer logged under `key`, one line per arm over faint points; `band` is a spread around it."""
     values = [
-        {"arm": row["arm"], "step": step["step"], "value": step[key], "spread": step.get(band, 0.0) if band else 0.0}
+        {
+            "arm": row["arm"],
+            "step": step["step"],
+            "value": step[key],
+            "spread": step.get(band, 0.0) if band else 0.0,
+            "says": f"{row['arm']}, step {step['step']:.0f}: {step[key]:.3f}",
+        }
         for row in rows
         for step in row["steps"]
         if key in step and "step" in step
@@ -244,10 +255,10 @@ def curve(rows: Rows, key: str, band: str | None = None, zero: bool = False, wid
     layers: list[Spec] = [
         {
             "mark": {"type": "circle", "size": 9 if window > 1 else 22, "opacity": 0.4},
-            "encoding": {"y": {**y, "field": "value"}},
+            "encoding": {"y": {**y, "field": "value"}, "description": {"field": "says"}},
         },
         {
-            "mark": {"type": "line", "strokeWidth": 2.2, "interpolate": "monotone"},
+            "mark": {"type": "line", "strokeWidth": 2.2, "interpolate": "monotone", "aria": False},
             "encoding": {"y": {**y, "field": "smooth"}},
         },
     ]
@@ -255,7 +266,7 @@ def curve(rows: Rows, key: str, band: str | None = None, zero: bool = False, wid
         layers.insert(
             0,
             {
-                "mark": {"type": "area", "opacity": 0.13, "interpolate": "monotone"},
+                "mark": {"type": "area", "opacity": 0.13, "interpolate": "monotone", "aria": False},
                 "encoding": {"y": {**y, "field": "lower"}, "y2": {"field": "upper"}},
             },
         )

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from flows.console import ARM_NAMES
 from flows.report import charts
+from flows.report.measures import tasks
 from flows.report.vega import Spec, draw
 from flows.results import PAIRS, Comparison
 
@@ -65,17 +66,13 @@ def funnel(rows: Sequence[dict[str, Any]]) -> Panel | None:
 
 def difficulty(rows: Sequence[dict[str, Any]], solved: Sequence[dict[str, Any]], tag: str) -> Iterator[Panel]:
     """Samples by their share of right answers, per task; then by the iteration in which the tree search solved them."""
-    tasks = list(dict.fromkeys(row["task"] for row in rows))
-    for place, task in enumerate(tasks[:PANELS]):
-        mine = [row for row in rows if row["task"] == task]
-        counted = sum(row["samples"] for row in mine)
-        asked = sum(row["samples"] * row["n"] for row in mine)
-        share = (
-            f", {100 * sum(row['samples'] * row['k'] for row in mine) / asked:.1f} % of answers right" if asked else ""
-        )
-        bars = bins(mine)
+    for place, task in enumerate(tasks(rows)[:PANELS]):
+        bars = bins([row for row in rows if row["task"] == task["task"]])
         says = ", ".join(f"{bar['samples']} at {bar['bin']}" for bar in bars if bar["samples"])
-        yield _panel(task, f"{counted:,} samples{share}", says, charts.histogram(bars), f"{tag}-{place}")
+        note = f"{task['samples']:,} sample{'s' if task['samples'] != 1 else ''}"
+        if task["asked"]:
+            note += f", {100 * task['right'] / task['asked']:.1f} % of answers right"
+        yield _panel(task["task"], note, says, charts.histogram(bars), f"{tag}-{place}")
     if solved:
         found = [
             {

@@ -51,7 +51,7 @@ TOLD = {
         f" USING (trace_id) WHERE t.{THESE} QUALIFY row_number() OVER"
         f" (PARTITION BY t.sample_id ORDER BY t.origin DESC, t.trace_id) <= {TRACES} ORDER BY t.origin DESC, t.trace_id"
     ),
-    "difficulty": f"SELECT * FROM difficulty WHERE {THESE} ORDER BY round DESC",
+    "difficulty": f"SELECT sample_id, k, n, iterations, censored_at FROM difficulty WHERE {THESE} ORDER BY round DESC",
     "attempts": (
         "SELECT sample_id, answer, correct, count(*) AS times FROM rollouts WHERE purpose = 'difficulty'"
         f" AND {THESE} GROUP BY ALL ORDER BY times DESC, answer"
@@ -112,23 +112,24 @@ def weight(item: Item) -> int:
     return sum(len(picture.src) for picture in held if picture)
 
 
-def frames(images: Sequence[Image.Image], steps: Sequence[Mapping[str, Any]]) -> list[Frame]:
-    """A trace step by step: each action carried out again over the pictures shown so far."""
-    known = list(images)
+def frames(images: Sequence[Image.Image], views: Sequence[Shown], steps: Sequence[Mapping[str, Any]]) -> list[Frame]:
+    """A trace step by step, each action carried out again; `views` are the sample's own `images`, as they are shown."""
+    known, seen = list(images), list(views)
     found: list[Frame] = []
     thoughts: list[str] = []
     for index, step in enumerate(steps):
+        thought = "\n".join(thoughts) or None
         if step["kind"] == "thought":
             thoughts.append(step["text"] or "")
         elif step["kind"] == "answer":
-            found.append(Frame(thought="\n".join(thoughts) or None, answer=step["text"] or ""))
+            found.append(Frame(thought, seen=seen[-1], answer=step["text"] or ""))
             thoughts = []
         elif step["kind"] == "action":
             after = steps[index + 1] if index + 1 < len(steps) else {"image_id": None, "text": None}
-            found.append(_action(known, step, after, "\n".join(thoughts) or None))
+            found.append(_action(known, seen, step, after, thought))
             thoughts = []
     if thoughts:
-        found.append(Frame(thought="\n".join(thoughts)))
+        found.append(Frame("\n".join(thoughts), seen=seen[-1]))
     return found
 
 
@@ -153,32 +154,40 @@ def stored(source: Source, image_id: str) -> Image.Image | None:
 def _item(source: Source, told: Mapping[str, list[dict[str, Any]]]) -> Item:
     sample = told["samples"][0]
     images = [image for name in sample["image_ids"] if (image := stored(source, name))]
+    views = [shown(image) for image in images]
     complete = len(images) == len(sample["image_ids"])
     return Item(
         sample={**sample, "answer": plain(sample["answer"])},
         thumb=shown(images[0], THUMB) if images else None,
-        pictures=[shown(image) for image in images],
-        traces=[{**row, "frames": frames(images, row["steps"]) if complete else []} for row in told["traces"]],
+        pictures=views,
+        traces=[{**row, "frames": frames(images, views, row["steps"]) if complete else []} for row in told["traces"]],
         difficulty=told["difficulty"][0] if told["difficulty"] else None,
         attempts=[{**row, "answer": plain(row["answer"])} for row in told["attempts"][:ATTEMPTS]],
     )
 
 
-def _action(known: list[Image.Image], step: Mapping[str, Any], after: Mapping[str, Any], thought: str | None) -> Frame:
+def _action(
+    known: list[Image.Image],
+    seen: list[Shown],
+    step: Mapping[str, Any],
+    after: Mapping[str, Any],
+    thought: str | None,
+) -> Frame:
     arguments = json.loads(step["arguments"]) if step["arguments"] else {}
     target = arguments.get("target_image", 1)
-    on = known[target - 1] if isinstance(target, int) and 1 <= target <= len(known) else known[0]
-    call = f"{step['tool']}({', '.join(f'{name}={_short(value)}' for name, value in arguments.items())})"
-    if step["tool"] is None:
-        call = step["text"] or ""
-    seen, box = shown(on), _box(arguments.get("bbox_2d"))
+    on = seen[target - 1] if isinstance(target, int) and 1 <= target <= len(seen) else seen[0]
+    call = step["text"] or ""
+    if step["tool"] is not None:
+        call = f"{step['tool']}({', '.join(f'{name}={_short(value)}' for name, value in arguments.items())})"
+    box = _box(arguments.get("bbox_2d"))
     if after["text"] == LIMIT:
-        return Frame(thought, call, seen, box, said=LIMIT)
+        return Frame(thought, call, on, box, said=LIMIT)
     made = outcome(known, step)
     if isinstance(made, CallError):
-        return Frame(thought, call, seen, box, said=str(made), proven=after["text"] == str(made))
+        return Frame(thought, call, on, box, said=str(made), proven=after["text"] == str(made))
     known.append(made)
-    return Frame(thought, call, seen, box, shown(made), picture_id(made) == after["image_id"])
+    seen.append(shown(made))
+    return Frame(thought, call, on, box, seen[-1], picture_id(made) == after["image_id"])
 
 
 def _short(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from flows.report.source import Source
@@ -16,11 +17,12 @@ QUERIES: dict[str, str] = {
         " min(threshold) AS threshold FROM rejects GROUP BY ALL ORDER BY rows DESC, stage, reason"
     ),
     "failures": (
-        "SELECT stage, kind AS reason, count(*) AS rows, any_value(message ORDER BY row_id) AS message FROM failures"
+        "SELECT stage, kind AS reason, count(*) AS rows, min_by(message, row_id) AS message FROM failures"
         " GROUP BY ALL ORDER BY rows DESC, stage, reason"
     ),
     "difficulty": (
-        "SELECT d.round, s.task, d.k, d.n, CASE WHEN d.n > 0 THEN least(floor(10 * d.k / d.n), 9) END AS tenth,"
+        "SELECT d.round, s.task, coalesce(d.k, 0) AS k, coalesce(d.n, 0) AS n,"
+        " CASE WHEN d.n > 0 THEN least(floor(10 * d.k / d.n), 9) END AS tenth,"
         " coalesce(c.split, 'none') AS split, count(*) AS samples FROM difficulty d JOIN samples s USING (sample_id)"
         " LEFT JOIN (SELECT round, sample_id, split FROM curated WHERE arm = 'curated') c"
         " ON c.sample_id = d.sample_id AND c.round = d.round GROUP BY ALL ORDER BY ALL"
@@ -91,6 +93,17 @@ def accuracies(source: Source) -> list[dict[str, Any]]:
     ]
 
 
+def tasks(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of `QUERIES["difficulty"]` summed per task: samples, answers asked, and answers right."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        task = found.setdefault(row["task"], {"task": row["task"], "samples": 0, "asked": 0, "right": 0})
+        task["samples"] += row["samples"]
+        task["asked"] += row["samples"] * row["n"]
+        task["right"] += row["samples"] * row["k"]
+    return list(found.values())
+
+
 def comparisons(source: Source, number: int) -> list[Comparison]:
     """Every pair of arms of one round on every bank, question by question."""
     scores: dict[str, dict[str, dict[str, float]]] = {}
@@ -100,7 +113,7 @@ def comparisons(source: Source, number: int) -> list[Comparison]:
     return [row for before, after in PAIRS for row in compare(scores, number, before, after)]
 
 
-def curves(source: Source, points: int = 240) -> list[dict[str, Any]]:
+def curves(source: Source, points: int = 120) -> list[dict[str, Any]]:
     """What the trainers logged: round, trainer, arm and `steps`, at most `points`, each a mean over its span."""
     rows = source.rows("SELECT round, trainer, arm, curve FROM policies ORDER BY round, trainer DESC, arm")
     return [

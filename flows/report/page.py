@@ -21,6 +21,9 @@ from pipelines.lake import Lake, files
 
 TEMPLATES = Path(__file__).parent / "templates"
 
+LISTED = 200
+"""The most rows of any list or table; what is left out is counted."""
+
 
 def write_report(lake: Lake, out: Path, run_id: str | None = None, sample: str | None = None) -> Path:
     """Write the report of a run (`source.wanted_run` says which) as one HTML file.
@@ -44,6 +47,7 @@ def render(source: Source, sample: str | None = None) -> str:
         autoescape=True,
     )
     environment.filters.update(n=number, pct=percent, short=short, clock=duration, when=when)
+    lineage = _lineage(source, sample)  # first: a wrong id is told before anything is drawn
     totals, ways = measures.totals(source), measures.funnel(source)
     curated = source.rows(measures.QUERIES["curated"])
     kept = sum(row["samples"] for row in curated if row["arm"] == "curated") or totals["samples"]
@@ -55,6 +59,7 @@ def render(source: Source, sample: str | None = None) -> str:
         style=_own("style.css"),
         script=_own("script.js"),
         sql=measures.QUERIES,
+        listed=LISTED,
         totals=totals,
         kept=kept,
         funnel=[row for row in ways if row["pool"]],
@@ -68,7 +73,7 @@ def render(source: Source, sample: str | None = None) -> str:
         arms=ARM_NAMES,
         costs=costs,
         cost_charts=list(figures.cost(costs, kept)),
-        lineage=_lineage(source, sample),
+        lineage=lineage,
     )
 
 
@@ -121,16 +126,18 @@ def _rounds(source: Source) -> list[dict[str, Any]]:
     for place in measures.rounds(source):
         rows = {name: [row for row in found if row["round"] == place] for name, found in counted.items()}
         compared = measures.comparisons(source, place)
+        whole = any((row.before, row.after) == ("base", "grpo") for row in compared)
         rounds.append(
             {
                 "number": place,
+                "tasks": measures.tasks(rows["difficulty"]),
                 "difficulty": list(figures.difficulty(rows["difficulty"], rows["solved"], f"difficulty{place}")),
                 "accuracy": list(figures.accuracy(rows["accuracy"], f"accuracy{place}")),
                 "cells": {(row["bank"], row["arm"]): row for row in rows["accuracy"]},
                 "banks": sorted({row["bank"] for row in rows["accuracy"]}),
                 "differences": list(figures.differences(compared, f"change{place}")),
                 "comparisons": compared,
-                "verdict": verdict(compared) if any(row.before == "base" for row in compared) else None,
+                "verdict": verdict(compared) if whole else None,
                 "curves": list(figures.curves(rows["curves"], f"curve{place}")),
             }
         )
