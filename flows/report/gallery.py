@@ -11,6 +11,7 @@ from PIL import Image
 
 from flows.report.pictures import THUMB, Shown, shown
 from flows.report.source import THESE, Source
+from pipelines.personal import HELD_BACK
 from pipelines.tools import CallError, picture_id
 from pipelines.tools.replay import LIMIT, outcome
 
@@ -26,7 +27,7 @@ ATTEMPTS = 5
 BYTES = 9_000_000
 """Where the gallery ends early: pictures, as characters of the page."""
 
-CHOICE = """
+CHOICE = f"""
 SELECT sample_id FROM (
   SELECT *, row_number() OVER (PARTITION BY task ORDER BY again, nth, sample_id) AS turn FROM (
     SELECT s.sample_id, s.task,
@@ -39,6 +40,7 @@ SELECT sample_id FROM (
              max(len(list_filter(steps, lambda x: x.kind = 'action'))) AS actions
       FROM traces GROUP BY sample_id
     ) t USING (sample_id)
+    WHERE s.sample_id NOT IN ({HELD_BACK})
   )
 ) ORDER BY turn, task LIMIT ?
 """

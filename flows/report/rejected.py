@@ -15,6 +15,8 @@ SIDE = 176
 """The longest side of an example's picture, in pixels."""
 
 SAYS = {
+    "email_in_picture": "Its picture shows an e-mail address.",
+    "id_number_in_picture": "Its picture shows the number of a card, a bank account or a person.",
     "in_bank": "It stands in an evaluation bank or among the influence targets, which no training row may meet.",
     "no_answer": "The trace ended without an answer that could be read.",
     "no_clause": "The caption holds no statement that is known to be true of the picture.",
@@ -26,6 +28,8 @@ SAYS = {
     "asked_twice": "The row asks the same question twice.",
     "other_split": "Its pair or its cluster went to the other split.",
     "over_limit": "Enough of this kind were made already.",
+    "pair": "Its mate was dropped, and a pair stands or falls together.",
+    "phone_in_picture": "Its picture shows a telephone number.",
     "region_missed": "No crop of the trace covers the region that the question is about.",
     "replay_mismatch": "A tool picture could not be made again, pixel for pixel.",
     "taken": "The draw repeats what another row already holds.",
@@ -116,7 +120,8 @@ def _payload(row: dict[str, Any]) -> dict[str, Any]:
 
 def _example(source: Source, row: dict[str, Any], whole: dict[str, Any], answers: list[str]) -> Example:
     images = whole.get("image_ids") or ([whole["image_id"]] if whole.get("image_id") else [])
-    image = stored(source, str(images[0])) if images else None
+    shy = row["stage"] == "screen"  # what was held back for what it shows is not shown here
+    image = stored(source, str(images[0])) if images and not shy else None
     return Example(
         row_id=row["row_id"],
         question=str(whole.get("question") or whole.get("text") or row["payload"] or ""),

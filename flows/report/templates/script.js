@@ -47,6 +47,11 @@
     go(0);
   }
 
+  // Gallery: an opened sample takes the whole row, so it may have moved.
+  for (const card of document.querySelectorAll(".card")) {
+    card.addEventListener("toggle", () => card.open && card.scrollIntoView({ block: "nearest" }));
+  }
+
   // Charts: the sentence of the mark under the pointer.
   const tip = document.getElementById("tip");
   const show = (event) => {
