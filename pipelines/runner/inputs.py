@@ -14,9 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines.lake import Lake, files
+from pipelines.lake import Lake, files, tables
 from pipelines.stage import StageCall
 from schemas.arrow import TABLES
+
+BATCH_ROWS = 16_384
+"""Rows that are held at once while the input is written."""
 
 
 class BadInput(ValueError):
@@ -37,12 +40,19 @@ def materialise(lake: Lake, call: StageCall, key: str, only: list[str] | None = 
     target = work / "input.parquet"
     temp = files.temporary(target, key)
     part_rows = None if call.stage.kind == "whole" else call.part_rows
-    if call.stage.source is None:
-        with _upstream(lake, call) as connection:
-            rows, parts = _write(_query(connection, call, only), temp, call, part_rows)
-    else:
+    if call.stage.source is not None:
         with _listed(lake, call, key, only) as reader:
             rows, parts = _write(reader, temp, call, part_rows)
+    else:
+        try:
+            with _upstream(lake, call) as connection:
+                tables.sparing(connection, work)
+                rows, parts = _write(_query(connection, call, only), temp, call, part_rows)
+        except (duckdb.OutOfMemoryException, OSError) as error:  # through Arrow it arrives as OSError
+            if "Out of Memory" not in str(error):
+                raise
+            with _upstream(lake, call) as connection:
+                rows, parts = _write(_query(connection, call, only), temp, call, part_rows)
     temp.replace(target)
     layout = {"part_rows": call.part_rows, "wave_rows": call.wave_rows, "rows": rows, "parts": parts}
     files.replace(plan, json.dumps(layout).encode(), key)
@@ -63,29 +73,44 @@ def _query(connection: duckdb.DuckDBPyConnection, call: StageCall, only: list[st
         connection.register("only_ids", pa.table({"id": pa.array(only, pa.string())}))
         chosen = f" WHERE {column}::VARCHAR IN (SELECT id FROM only_ids)"
     sql = f"SELECT * FROM ({call.stage.sql}){chosen} ORDER BY {column}"
-    return connection.sql(sql, params=_bindings(call)).to_arrow_reader()
+    return connection.sql(sql, params=_bindings(call)).to_arrow_reader(BATCH_ROWS)
 
 
 @contextmanager
 def _listed(lake: Lake, call: StageCall, key: str, only: list[str] | None) -> Iterator[pa.RecordBatchReader]:
-    """The rows of the stage's source, sorted by id. Those of a reader of batches are sorted on disk."""
+    """The rows of the stage's source, sorted by id. Those of a reader of batches are never held all at once."""
     column = call.stage.id_column
     assert call.stage.source is not None
     found, wanted = call.stage.source(call.parameters), None if only is None else set(only)
     if isinstance(found, pa.RecordBatchReader):
-        chosen = pa.array(sorted(wanted or ()), pa.string())
-        unsorted = files.temporary(lake.work(key) / "unsorted.parquet", key)
-        with pq.ParquetWriter(unsorted, found.schema, compression="zstd") as writer:
-            for batch in found:
-                table = pa.Table.from_batches([batch])
-                writer.write_table(table if wanted is None else table.filter(pc.is_in(table[column], value_set=chosen)))
-        with duckdb.connect(config={"temp_directory": str(lake.work(key)), "threads": 1}) as connection:
-            yield connection.read_parquet(str(unsorted)).order(f'"{column}"').to_arrow_reader()
-        unsorted.unlink()
+        listed = files.temporary(lake.work(key) / "listed.parquet", key)
+        if _spill(found, listed, column, wanted):
+            batches = pq.ParquetFile(listed).iter_batches(BATCH_ROWS)
+            yield pa.RecordBatchReader.from_batches(found.schema, batches)
+        else:
+            with duckdb.connect() as connection:
+                tables.sparing(connection, lake.work(key))
+                yield connection.read_parquet(str(listed)).order(f'"{column}"').to_arrow_reader(BATCH_ROWS)
+        listed.unlink()
         return
     rows = [row for row in found if wanted is None or str(row[column]) in wanted]
     table = pa.Table.from_pylist(rows).sort_by(column) if rows else pa.table({column: pa.array([], pa.string())})
     yield table.to_reader()
+
+
+def _spill(reader: pa.RecordBatchReader, path: Path, column: str, wanted: set[str] | None) -> bool:
+    """Write the wanted rows to a file; returns whether their ids ascend already."""
+    last, ascending = "", True
+    with pq.ParquetWriter(path, reader.schema, compression="zstd") as writer:
+        for batch in reader:
+            table = pa.Table.from_batches([batch])
+            if wanted is not None:
+                table = table.filter(pc.is_in(table[column], value_set=pa.array(sorted(wanted), pa.string())))
+            ids = [last, *table[column].to_pylist()]
+            ascending = ascending and ids == sorted(ids)
+            last = ids[-1]
+            writer.write_table(table)
+    return ascending
 
 
 def _bindings(call: StageCall) -> dict[str, Any]:
