@@ -44,7 +44,8 @@ WITH held AS (
 ), told AS (
     SELECT sample_id, list(t ORDER BY trace_id) AS told FROM traces t GROUP BY sample_id
 )
-SELECT seen.row_id, seen.pictures, seen.images, mates.mates, s AS sample, c AS caption, told.told AS traces
+SELECT seen.row_id, seen.pictures, seen.images, mates.mates, coalesce(s.question, c.text) AS text,
+       s AS sample, c AS caption, told.told AS traces
 FROM seen LEFT JOIN mates USING (unit)
 LEFT JOIN samples s ON s.sample_id = seen.row_id
 LEFT JOIN captions c ON c.caption_id = seen.row_id

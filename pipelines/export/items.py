@@ -19,6 +19,7 @@ from pipelines.lake.catalog import run_views
 from pipelines.lake.images import encode
 from pipelines.lake.runs import Run
 from pipelines.lake.tables import connect
+from pipelines.personal import HELD_BACK
 from pipelines.prompts import Style, conversation
 from pipelines.tools.replay import replay
 from schemas.ids import canonical_json
@@ -57,11 +58,13 @@ WHERE c.arm = 'curated' AND c.round = (SELECT max(round) FROM curated)
     "samples": f"""
 SELECT s.* EXCLUDE (split), 'train' AS split, 0 AS place, t.trace_id, t.steps, h.sample_id IS NOT NULL AS tools_help
 FROM samples s LEFT JOIN ({_TRACE}) t USING (sample_id) LEFT JOIN ({_PROVEN}) h USING (sample_id)
+WHERE s.sample_id NOT IN ({HELD_BACK})
 """,
-    "captions": """
+    "captions": f"""
 SELECT caption_id AS sample_id, [image_id] AS image_ids, text AS caption, license, source, task, domain,
     'train' AS split, 0 AS place
 FROM captions
+WHERE caption_id NOT IN ({HELD_BACK})
 """,
 }
 _SELECTED = """

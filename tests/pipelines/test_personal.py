@@ -17,6 +17,8 @@ FOUND = {
     "Call (650) 253-0000": ("phone_in_picture", "(6••) •••-••00"),
     "+49 30 901820": ("phone_in_picture", "+4• •• ••••20"),
     "Tel: 02070313000": ("phone_in_picture", "0••••••••00"),
+    "Call713-396-5735": ("phone_in_picture", "7••-•••-••35"),  # as readers drop spaces
+    "+1 415490 2387": ("phone_in_picture", "+1 •••••• ••87"),
     "01 42 68 53 00": ("phone_in_picture", "0• •• •• •• 00"),
     "4111 1111 1111 1111": ("id_number_in_picture", "4••• •••• •••• ••11"),
     "378282246310005": ("id_number_in_picture", "3••••••••••••05"),
@@ -33,6 +35,7 @@ MISSED = [
     "2024-01-15 12:30",
     "ISBN 978-3-16-148410-0",
     "192.168.100.200",
+    "AB713-396-5735",  # a part's number
     "S/N 8005550123",  # digits in one piece, and no word that says what they are
     "4111 1111 1111 1112",  # fails the check digit
     "1234 5678 9012 3452",  # passes it, and no issuer's numbers begin so
