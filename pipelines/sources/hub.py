@@ -32,17 +32,19 @@ def files(source: Source) -> list[str]:
 
 def rows(source: Source, file: str) -> Iterator[Read]:
     """The rows of a split, without its pictures."""
-    data = _splits(source)[file].with_format("arrow")
+    data = _splits(source)[file]
     heavy = heavy_columns(data.features.arrow_schema)
     light = data.remove_columns(heavy) if heavy else data
     names = light.column_names
     for start in range(0, len(data), LISTED):
         end = min(start + LISTED, len(data))
         batch = light[start:end] if names else None
+        sound = batch is None or _is_sound(batch)
         for index in range(end - start):
             at = str(start + index)
             try:
-                fields = {name: value for name in names if (value := plain(_cell(batch, name, index))) is not None}
+                row = batch.slice(index, 1) if batch is not None else None
+                fields = {name: value for name in names if (value := plain(_cell(row, name, sound))) is not None}
             except BadField as error:
                 yield Read(start + index + 1, at, None, str(error))
             else:
@@ -51,21 +53,49 @@ def rows(source: Source, file: str) -> Iterator[Read]:
 
 def load(source: Source, file: str, at: str) -> dict[str, Any]:
     """The pictures of one row. Raises `Unreadable`."""
-    data = _splits(source)[file].with_format("arrow")
+    data = _splits(source)[file]
     columns = may_hold_pictures(data.features.arrow_schema, mapped_pictures(source.columns))
     index = int(at)
     if index >= len(data):
         raise Unreadable("missing_row", f"split {file} has fewer rows than when it was listed")
-    row: dict[str, Any] = data.select_columns(columns)[index : index + 1].to_pylist()[0]
-    return row
-
-
-def _cell(batch: pa.Table | None, name: str, index: int) -> Any:
-    assert batch is not None
+    row = data.select_columns(columns)[index : index + 1]
     try:
-        return batch.column(name)[index].as_py()
-    except ValueError as error:
-        raise BadField(f"field {name!a}: {error}") from None
+        return {name: _cell(row, name, sound=False) for name in columns}
+    except BadField as error:
+        raise Unreadable("undecodable", str(error)) from error
+
+
+def _is_sound(table: pa.Table) -> bool:
+    """Whether every offset in it leads to where there is something. Arrow itself does not look, and would crash."""
+    try:
+        table.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _check(array: pa.Array) -> None:
+    """Raises `pa.ArrowInvalid` where an offset leads astray, in these rows and no others of the same buffers."""
+    if pa.types.is_struct(array.type):
+        for child in array.flatten():
+            _check(child)
+    elif pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+        array.validate()
+        _check(array.flatten())
+    else:
+        array.validate(full=True)
+
+
+def _cell(row: pa.Table | None, name: str, sound: bool) -> Any:
+    """One value of a table of one row. Raises `BadField` where it is broken."""
+    assert row is not None
+    try:
+        if not sound:
+            for chunk in row.column(name).chunks:
+                _check(chunk)
+        return row.column(name)[0].as_py()
+    except (pa.ArrowInvalid, ValueError) as error:
+        raise BadField(f"field {name!a} is damaged: {' '.join(str(error).split())}") from None
 
 
 def _splits(source: Source) -> dict[str, Any]:
@@ -91,18 +121,4 @@ def _opened(path: str, local: bool, config: str | None, split: str | None, revis
         if split not in splits:
             raise SourceError(f"{path}: there is no split {split!r}; there are {', '.join(sorted(splits))}")
         splits = {split: splits[split]}
-    return {name: _undecoded(data) for name, data in splits.items()}
-
-
-def _undecoded(data: Any) -> Any:
-    """The dataset with its pictures as they are stored."""
-    import datasets
-
-    def raw(feature: Any) -> Any:
-        if isinstance(feature, datasets.Image):
-            return datasets.Image(decode=False)
-        if isinstance(feature, datasets.List):
-            return datasets.List(raw(feature.feature), feature.length)
-        return feature
-
-    return data.cast(datasets.Features({name: raw(feature) for name, feature in data.features.items()}))
+    return {name: data.with_format("arrow") for name, data in splits.items()}  # as it is stored: nothing is decoded

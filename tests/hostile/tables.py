@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 import io
+import struct
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
@@ -84,6 +86,21 @@ def saved(damage: Callable[[bytes], bytes]) -> Callable[[Path], None]:
         file.write_bytes(damage(file.read_bytes()))
 
     return build
+
+
+def damaged_offsets(root: Path) -> None:
+    """A saved dataset in which one picture is said to end far behind the end of the file; to follow that is a crash."""
+    import datasets
+
+    asked = ((BEFORE, "first.png"), (AFTER, "second.png"), ("Bad?", "third.png"))
+    cells = [{"question": q, "answer": "yes", "image": {"bytes": PNG[name], "path": None}} for q, name in asked]
+    datasets.Dataset.from_list(cells).save_to_disk(root)
+    (file,) = root.glob("*.arrow")
+    ends = list(accumulate(len(PNG[name]) for _, name in asked))
+    offsets = struct.pack("<4i", 0, *ends)
+    data = file.read_bytes()
+    assert data.count(offsets) == 1
+    file.write_bytes(data.replace(offsets, struct.pack("<4i", 0, *ends[:2], 0x7FFFFF00)))
 
 
 def verl(**bad: object) -> Callable[[Path], None]:
@@ -225,5 +242,11 @@ TABLES: list[Kind] = [
     ),
     Kind(
         "saved_dataset_of_noise", saved(lambda data: b"noise" * 100), way="refused", says=("datasets cannot open it",)
+    ),
+    Kind(
+        "saved_dataset_with_damaged_offsets",
+        damaged_offsets,
+        rule="undecodable",
+        says=("train, row 3", "'image' is damaged"),
     ),
 ]

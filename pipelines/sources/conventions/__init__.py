@@ -23,22 +23,17 @@ CONVENTIONS: dict[str, Convention] = {
 }
 
 
-SHARE = 0.2
-"""A column counts for the convention when at least this share of the rows that were looked at fill it."""
+RIVAL = 0.5
+"""A convention that fits at least this share of the rows that the best one fits is as good a guess as that."""
 
 
 def detect(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The one convention that the columns of these rows fit; `plain` when none does. Raises `SourceError` for two."""
-    kinds: dict[str, Counter[type]] = {}
-    for fields in rows:
-        for name, value in fields.items():
-            kinds.setdefault(name, Counter())[type(value)] += 1
-    usual: dict[str, Any] = {}
-    for name, counts in kinds.items():
-        if counts.total() >= SHARE * len(rows):
-            kind = counts.most_common(1)[0][0]
-            usual[name] = next(fields[name] for fields in rows if type(fields.get(name)) is kind)
-    found = [name for name, convention in CONVENTIONS.items() if convention.claims(usual)]
+    """The convention that fits most of these rows, so that no row decides for the others; `plain` when none does.
+
+    Raises `SourceError` where a second one fits about as many.
+    """
+    fits = Counter(name for fields in rows for name, convention in CONVENTIONS.items() if convention.claims(fields))
+    found = [name for name, count in fits.most_common() if count >= RIVAL * max(fits.values())]
     if len(found) > 1:
         raise SourceError(f"the columns fit the conventions {' and '.join(found)} alike; say which is meant")
     return found[0] if found else "plain"
