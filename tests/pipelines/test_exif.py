@@ -82,6 +82,24 @@ def test_any_picture(kind, mode, orientation, seed, size, trailer) -> None:
     assert len(after) < len(before)
 
 
+@settings(max_examples=150)
+@given(
+    kind=st.sampled_from(["JPEG", "PNG", "WEBP"]),
+    edits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), st.binary(max_size=12)), min_size=1, max_size=3),
+)
+def test_whatever_can_be_decoded_shows_the_same_after(kind, edits) -> None:
+    """Bytes cut out and put in anywhere: files that Pillow reads and the standards do not allow."""
+    data = written(picture(1, 24), kind, 6)
+    for place, cut, put in edits:
+        start = int(place * len(data))
+        data = data[:start] + put + data[start + cut :]
+    try:
+        before = decode(data)
+    except BadPicture:
+        return
+    assert decode(strip(data)).tobytes() == before.tobytes()
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_colour_profiles_stay(kind) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
