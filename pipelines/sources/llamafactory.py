@@ -1,7 +1,7 @@
 """LLaMA-Factory: a folder with `dataset_info.json`, which names files and says what their columns and tags are called.
 
-Rows come out under the names that its documentation uses: sharegpt as `conversations` of `from` and `value`, alpaca as
-`instruction`, `input`, `output` and `history`. Entries without a local file are left out.
+Rows come out as one convention, `conversations` of `from` and `value`, for a folder may hold files of both its kinds,
+sharegpt and alpaca. `config` names one entry; else all that have a local file are read.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from typing import Any
 
 from pipelines.sources import delimited, lines, listed, table
 from pipelines.sources.record import Read, Source, SourceError
+from schemas.recipe import did_you_mean
 
 INFO = "dataset_info.json"
 
 READERS = {".json": listed, ".jsonl": lines, ".csv": delimited, ".tsv": delimited, ".parquet": table}
 
-ALPACA = {"prompt": "instruction", "query": "input", "response": "output", "history": "history", "images": "images"}
+ALPACA = {"system": "", "prompt": "instruction", "query": "input", "response": "output", "history": ""}
+"""What the columns of its alpaca kind are called by default."""
 
 TAGS = {
     "user_tag": ("human", "human"),
@@ -43,7 +45,14 @@ def files(source: Source) -> list[str]:
     """The local files that are named, each once. Raises `SourceError` where one is missing."""
     if not source.path.is_dir() or not is_info(source.path):
         return []
-    named = sorted({str(entry["file_name"]) for entry in _of(source).values()})
+    entries = _of(source)
+    if source.config is not None:
+        if source.config not in entries:
+            raise SourceError(
+                f"{INFO} has no local entry {source.config!r}{did_you_mean(source.config, list(entries))}"
+            )
+        entries = {source.config: entries[source.config]}
+    named = sorted({str(entry["file_name"]) for entry in entries.values()})
     for name in named:
         path = source.path / name
         if not path.is_file() or not path.resolve().is_relative_to(source.path.resolve()):
@@ -82,18 +91,21 @@ def _entries(folder: Path, _changed: int) -> dict[str, dict[str, Any]]:
 
 
 def _entry(source: Source, file: str) -> dict[str, Any]:
-    return next(entry for entry in _of(source).values() if entry["file_name"] == file)
+    entries = _of(source)
+    if source.config in entries:
+        return entries[source.config]
+    return next(entry for entry in entries.values() if entry["file_name"] == file)
 
 
 def _usual(fields: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
     columns, tags = (_mapping(entry, name) for name in ("columns", "tags"))
+    fields = {("images" if name == columns.get("images", "images") else name): value for name, value in fields.items()}
     if entry.get("formatting", "alpaca") != "sharegpt":
-        return _renamed(fields, {columns.get(key, usual): usual for key, usual in ALPACA.items()})
+        return _talk(fields, {key: columns.get(key, usual) for key, usual in ALPACA.items()})
     role, content = tags.get("role_tag", "from"), tags.get("content_tag", "value")
     roles = {tags.get(tag, default): usual for tag, (default, usual) in TAGS.items()}
-    names = {columns.get("messages", "conversations"): "conversations", columns.get("images", "images"): "images"}
-    fields = _renamed(fields, names)
-    turns = fields.get("conversations")
+    turns = fields.pop(columns.get("messages", "conversations"), None)
+    fields["conversations"] = turns
     if isinstance(turns, list):
         fields["conversations"] = [
             {"from": roles.get(str(turn.get(role)), turn.get(role)), "value": turn.get(content)}
@@ -109,5 +121,15 @@ def _mapping(entry: dict[str, Any], name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _renamed(fields: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-    return {names.get(name, name): value for name, value in fields.items()}
+def _talk(fields: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """A row of its alpaca kind as a conversation; `names`: what its columns are called here."""
+    said = {key: fields.pop(name, None) for key, name in names.items()}
+    history = said["history"] if isinstance(said["history"], list) else []
+    pairs = [pair if isinstance(pair, list) and len(pair) == 2 else [pair, None] for pair in history]
+    asked = said["prompt"]
+    if isinstance(said["query"], str) and said["query"]:
+        asked = f"{asked}\n{said['query']}" if asked else said["query"]
+    turns = [{"from": who, "value": text} for pair in pairs for who, text in zip(("human", "gpt"), pair, strict=True)]
+    turns += [{"from": "human", "value": asked}]
+    turns += [{"from": "gpt", "value": said["response"]}] if said["response"] is not None else []
+    return {**fields, "conversations": turns}

@@ -46,6 +46,14 @@ ROWS: dict[str, tuple[str, dict[str, Any], list[tuple[Any, Any]]]] = {
         {"messages": [{"role": "user", "content": "<image>How many?"}], "solution": "<answer> 3 </answer>"},
         [("How many?", "3")],
     ),
+    "a checked answer beside a reply": (
+        "messages",
+        {
+            "messages": [{"role": "user", "content": "<image>Sum?"}, {"role": "assistant", "content": "3 + 4 = 7"}],
+            "solution": "7",
+        },
+        [("Sum?", "7")],
+    ),
     "ms-swift grounding": (
         "messages",
         {

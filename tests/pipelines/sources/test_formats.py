@@ -203,19 +203,34 @@ def test_llamafactory_files_are_read_by_their_own_names_for_things(lake: Lake, t
             "tags": {"role_tag": "who", "content_tag": "says", "user_tag": "me", "assistant_tag": "it"},
         },
         "far": {"hf_hub_url": "someone/elsewhere"},
-        "two": {"file_name": "two.jsonl", "columns": {"prompt": "ask", "response": "tell", "images": "shots"}},
+        "two": {
+            "file_name": "two.jsonl",
+            "columns": {"prompt": "ask", "query": "input", "response": "tell", "history": "past", "images": "shots"},
+        },
+    }
+    two = {
+        "ask": "Shape?",
+        "input": "Briefly.",
+        "tell": "round",
+        "shots": ["1.png"],
+        "past": [["<image>Before?", "yes"]],
     }
     talk = [{"who": "me", "says": "<image>Colour?"}, {"who": "it", "says": "red"}]
     put(
         pictures(tmp_path / "in"),
         dataset_info__json=json.dumps(info),
         one__json=json.dumps([{"talk": talk, "shots": ["0.png"]}]),
-        two__jsonl=jsonl([{"ask": "<image>Shape?", "tell": "round", "shots": ["1.png"]}]),
+        two__jsonl=jsonl([two]),
     )
-    with pytest.raises(SourceError, match="conventions llava and alpaca alike"):
-        open_source(source(tmp_path / "in"))
-    (tmp_path / "in" / "two.jsonl").write_text(jsonl([]))
-    assert asked(lake, ingested(lake, tmp_path / "in")) == [("Colour?", "red", [IDS[0]])]
+    done = ingested(lake, tmp_path / "in")
+    assert asked(lake, done) == [
+        ("Colour?", "red", [IDS[0]]),
+        ("Before?", "yes", [IDS[1]]),
+        ("Shape?\nBriefly.", "round", [IDS[1]]),
+    ]
+    assert open_source(source(tmp_path / "in", config="two")).files == ("two.jsonl",)
+    with pytest.raises(SourceError, match="no local entry 'tow'; did you mean 'two'"):
+        open_source(source(tmp_path / "in", config="tow"))
 
 
 def test_pictures_in_a_folder_of_their_own(lake: Lake, tmp_path: Path) -> None:
