@@ -104,10 +104,13 @@ def _find_repeats(
     if not pieces:
         return frozenset()
     rows = f"({' UNION ALL '.join(pieces)})"
-    found = tables.repeats(table, rows, "round, filename, file_row_number", within=("run_id",))
-    connection.execute(f"INSERT INTO {REPEATS} SELECT {tables.quote(table)}, * FROM ({found})")
-    files_of = f"SELECT DISTINCT run_id, filename FROM {REPEATS} WHERE table_name = {tables.quote(table)}"
-    return frozenset(connection.execute(files_of).fetchall())
+    sql = tables.repeats(table, rows, "round, filename, file_row_number", within=("run_id",))
+    found = tables.frugal(duckdb.connect, lake.root / "_work", lambda reader: reader.sql(sql).to_arrow_table())
+    connection.register("found", found)
+    connection.execute(f"INSERT INTO {REPEATS} SELECT {tables.quote(table)}, * FROM found")
+    connection.unregister("found")
+    places = found.select(["run_id", "filename"]).group_by(["run_id", "filename"]).aggregate([])
+    return frozenset(zip(*(column.to_pylist() for column in places.columns), strict=True))
 
 
 def _view(lake: Lake, table: str, served: Sequence[_Served], hidden: frozenset[_Place] | None = None) -> str:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 import pyarrow as pa
 
 from schemas.arrow import TABLES
+
+Result = TypeVar("Result")
+
+MEMORY = "96MB"
+"""What DuckDB may hold where the input of a stage is sorted and where repeated rows are looked for."""
 
 UNIQUE: dict[str, tuple[str, ...]] = {
     "images": ("image_id",),
@@ -86,6 +92,26 @@ def connect(views: dict[str, str]) -> duckdb.DuckDBPyConnection:
     for name, sql in views.items():
         connection.execute(f'CREATE VIEW "{name}" AS {sql}')
     return connection
+
+
+def frugal(
+    connect: Callable[[], duckdb.DuckDBPyConnection], folder: Path, ask: Callable[[duckdb.DuckDBPyConnection], Result]
+) -> Result:
+    """What `ask` returns for a connection that works in `MEMORY`, and in `folder` on disk with what that cannot hold.
+
+    A query that DuckDB cannot spill is asked again of a connection without these bounds.
+    """
+    for bound in (True, False):
+        with connect() as connection:
+            if bound:  # one thread, for each needs its own buffers
+                spill = quote(str(folder))
+                connection.execute(f"SET memory_limit = '{MEMORY}'; SET threads = 1; SET temp_directory = {spill}")
+            try:
+                return ask(connection)
+            except (duckdb.OutOfMemoryException, OSError) as error:  # the latter where Arrow passes it on
+                if not bound or "Out of Memory" not in str(error):
+                    raise
+    raise AssertionError("unreachable: the second turn returns or raises")
 
 
 def quote(text: str) -> str:

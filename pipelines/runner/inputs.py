@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,18 +41,13 @@ def materialise(lake: Lake, call: StageCall, key: str, only: list[str] | None = 
     temp = files.temporary(target, key)
     part_rows = None if call.stage.kind == "whole" else call.part_rows
     if call.stage.source is not None:
-        with _listed(lake, call, key, only) as reader:
-            rows, parts = _write(reader, temp, call, part_rows)
+        rows, parts = _write_listed(lake, call, key, temp, part_rows, only)
     else:
-        try:
-            with _upstream(lake, call) as connection:
-                tables.sparing(connection, work)
-                rows, parts = _write(_query(connection, call, only), temp, call, part_rows)
-        except (duckdb.OutOfMemoryException, OSError) as error:  # through Arrow it arrives as OSError
-            if "Out of Memory" not in str(error):
-                raise
-            with _upstream(lake, call) as connection:
-                rows, parts = _write(_query(connection, call, only), temp, call, part_rows)
+        rows, parts = tables.frugal(
+            partial(_upstream, lake, call),
+            work,
+            lambda connection: _write(_query(connection, call, only), temp, call, part_rows),
+        )
     temp.replace(target)
     layout = {"part_rows": call.part_rows, "wave_rows": call.wave_rows, "rows": rows, "parts": parts}
     files.replace(plan, json.dumps(layout).encode(), key)
@@ -76,26 +71,30 @@ def _query(connection: duckdb.DuckDBPyConnection, call: StageCall, only: list[st
     return connection.sql(sql, params=_bindings(call)).to_arrow_reader(BATCH_ROWS)
 
 
-@contextmanager
-def _listed(lake: Lake, call: StageCall, key: str, only: list[str] | None) -> Iterator[pa.RecordBatchReader]:
-    """The rows of the stage's source, sorted by id. Those of a reader of batches are never held all at once."""
+def _write_listed(
+    lake: Lake, call: StageCall, key: str, path: Path, part_rows: int | None, only: list[str] | None
+) -> tuple[int, int]:
+    """Write the rows of the stage's source, sorted by id. Those of a reader of batches are never held all at once."""
     column = call.stage.id_column
     assert call.stage.source is not None
     found, wanted = call.stage.source(call.parameters), None if only is None else set(only)
-    if isinstance(found, pa.RecordBatchReader):
-        listed = files.temporary(lake.work(key) / "listed.parquet", key)
-        if _spill(found, listed, column, wanted):
-            batches = pq.ParquetFile(listed).iter_batches(BATCH_ROWS)
-            yield pa.RecordBatchReader.from_batches(found.schema, batches)
-        else:
-            with duckdb.connect() as connection:
-                tables.sparing(connection, lake.work(key))
-                yield connection.read_parquet(str(listed)).order(f'"{column}"').to_arrow_reader(BATCH_ROWS)
-        listed.unlink()
-        return
-    rows = [row for row in found if wanted is None or str(row[column]) in wanted]
-    table = pa.Table.from_pylist(rows).sort_by(column) if rows else pa.table({column: pa.array([], pa.string())})
-    yield table.to_reader()
+    if not isinstance(found, pa.RecordBatchReader):
+        rows = [row for row in found if wanted is None or str(row[column]) in wanted]
+        table = pa.Table.from_pylist(rows).sort_by(column) if rows else pa.table({column: pa.array([], pa.string())})
+        return _write(table.to_reader(), path, call, part_rows)
+    listed = files.temporary(lake.work(key) / "listed.parquet", key)
+    if _spill(found, listed, column, wanted):
+        batches = pq.ParquetFile(listed).iter_batches(BATCH_ROWS)
+        counts = _write(pa.RecordBatchReader.from_batches(found.schema, batches), path, call, part_rows)
+    else:
+        sql = f'SELECT * FROM {tables.scan([listed])} ORDER BY "{column}"'
+        counts = tables.frugal(
+            duckdb.connect,
+            lake.work(key),
+            lambda connection: _write(connection.sql(sql).to_arrow_reader(BATCH_ROWS), path, call, part_rows),
+        )
+    listed.unlink()
+    return counts
 
 
 def _spill(reader: pa.RecordBatchReader, path: Path, column: str, wanted: set[str] | None) -> bool:
