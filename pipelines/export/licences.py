@@ -19,6 +19,11 @@ OPEN = re.compile(
 )
 """Names without version numbers, in the form that `_plain` gives them, that are open."""
 
+LIMITS = {
+    "nc": re.compile(r"(?<![^-])nc(?![^-])|non-?commercial"),
+    "nd": re.compile(r"(?<![^-])nd(?![^-])|no-?deriv"),
+}
+
 
 def reasons(license: str) -> tuple[str, ...]:  # noqa: A002 - the column's name
     """Why a licence is refused; empty for an open one.
@@ -27,16 +32,9 @@ def reasons(license: str) -> tuple[str, ...]:  # noqa: A002 - the column's name
     ((), ('nc', 'nd'), ('unknown',), ('unknown',))
     """
     name = _plain(license)
-    words = set(name.split("-"))
-    limits = [
-        reason
-        for reason, signs in (("nc", {"nc", "noncommercial"}), ("nd", {"nd", "noderivatives", "noderivs"}))
-        if words & signs
-    ]
-    if "non-commercial" in name and "nc" not in limits:
-        limits.insert(0, "nc")
+    limits = tuple(reason for reason, sign in LIMITS.items() if sign.search(name))
     if limits:
-        return tuple(limits)
+        return limits
     return () if OPEN.fullmatch(name) else ("unknown",)
 
 

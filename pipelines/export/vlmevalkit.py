@@ -15,6 +15,7 @@ from pipelines.export.format import Format
 from pipelines.export.items import Item, Unfit
 from pipelines.export.sinks import Written, table
 from pipelines.prompts import Style, letter
+from schemas.ids import canonical
 
 LETTERS = [letter(index) for index in range(26)]
 COLUMNS = (
@@ -32,7 +33,8 @@ def record(item: Item, style: Style) -> dict[str, Any]:
     options, answer = item.options, item.answer or ""
     if len(options) > len(LETTERS):
         raise Unfit("too_many_options", f"{len(options)} options have no letters; there are {len(LETTERS)}")
-    answer = letter(options.index(answer)) if answer in options else answer
+    same = [canonical(option) for option in options]  # as the answer is written
+    answer = letter(same.index(answer)) if answer in same else answer
     read = {"question": item.row["question"], "answer": answer, **dict(zip(LETTERS, options, strict=False))}
     for name, text in read.items():
         if text in MISSING:

@@ -80,7 +80,7 @@ def export(
     selection = Selection(lake, run, choice.table, split, temp)
     try:
         licences = selection.licenses()
-        _gate(licences, choice)
+        _gate(licences, choice, run, split)
         done = _write(selection, choice, temp, sum(count for _, count in licences), progress)
         exported, pictures, redrawn, carried, reasons = done
         told = Exported(
@@ -143,12 +143,11 @@ def _write(
     return exported, pictures, redrawn, carried, reasons
 
 
-def _gate(licences: Sequence[tuple[list[str], int]], choice: Choice) -> None:
+def _gate(licences: Sequence[tuple[list[str], int]], choice: Choice, run: Run, split: str | None) -> None:
     total = sum(count for _, count in licences)
     if not total:
-        raise CannotExport(
-            f"no row of table {choice.table!r}{f', split {choice.split!r}' if choice.split else ''} is in this run"
-        )
+        which = f"table {choice.table!r}" + (f", split {split!r}," if split else "")
+        raise CannotExport(f"no row of {which} is in run {run.run_id} of {run.recipe!r}; name another with --run")
     stopped = tally(licences, choice.allow)
     lost = sum(count for names, count in licences if refused(names, choice.allow))
     if not lost or (choice.leave_out and lost < total):

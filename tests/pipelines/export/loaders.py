@@ -68,12 +68,12 @@ def webdataset(out: Path, scratch: Path) -> Iterator[Loaded]:
         yield [image.convert("RGB") for image in raw], {**row["json"], "key": row["__key__"]}
 
 
-def tsv(out: Path, scratch: Path) -> Iterator[Loaded]:
+def tsv(out: Path, scratch: Path, dtype: type | None = None) -> Iterator[Loaded]:
     """As VLMEvalKit does: pandas, then `[…]` texts taken for lists of pictures."""
     import pandas
 
     for file in sorted(out.glob("*.tsv")):
-        for row in pandas.read_csv(file, sep="\t").to_dict("records"):
+        for row in pandas.read_csv(file, sep="\t", dtype=dtype).to_dict("records"):
             text = row.pop("image")
             images = json.loads(text) if text.startswith("[") else [text]
             yield [opened(base64.b64decode(image)) for image in images], row
