@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipelines.lake import Lake
     from pipelines.lake.runs import Run
 
-TABLES = ("samples", "clusters", "curated", "difficulty", "influence", "rejects", "failures")
+TABLES = ("samples", "clusters", "curated", "difficulty", "influence", "rejects", "failures", "lineage")
 
 _SIDE = """
 CREATE TABLE {s}_chosen AS
@@ -30,20 +30,29 @@ FROM (SELECT sample_id, any_value(pass_rate) AS pass_rate, any_value(iterations)
       FROM {s}_difficulty GROUP BY sample_id) d
 FULL JOIN (SELECT sample_id, max(score) AS influence FROM {s}_influence GROUP BY sample_id) i USING (sample_id);
 CREATE TABLE {s}_away AS
-SELECT stage, row_id, reason AS rule, value, threshold FROM {s}_rejects
-UNION ALL SELECT stage, row_id, 'failed: ' || kind, NULL, NULL FROM {s}_failures;
+WITH away AS (
+    SELECT stage, row_id, parent_id, reason AS rule, value, threshold FROM {s}_rejects
+    UNION ALL SELECT stage, row_id, parent_id, 'failed: ' || kind, NULL, NULL FROM {s}_failures
+)
+SELECT stage, row_id, rule, value, threshold FROM away
+UNION ALL SELECT stage, parent_id, rule, value, threshold FROM away WHERE parent_id IS NOT NULL;
 """
 
 _MOVED = """
 WITH gone AS (SELECT sample_id, split FROM {has}_chosen ANTI JOIN {lacks}_chosen USING (sample_id)),
 known AS (SELECT sample_id, question, image_ids FROM {has}_samples SEMI JOIN gone USING (sample_id)),
-away AS (  -- what turned the sample, or one of its pictures, away: the last stage that saw it decided
-    SELECT k.sample_id, arg_max(struct_pack(stage, rule, value, threshold), (o.place, w.rule)) AS by_rule
-    FROM known k
-    JOIN {lacks}_away w ON w.row_id = k.sample_id OR list_contains(k.image_ids, w.row_id)
+names AS (  -- the sample, its pictures, and the record, the caption or the state that it was made of
+    SELECT sample_id, sample_id AS row_id FROM gone
+    UNION SELECT sample_id, unnest(image_ids) FROM known
+    UNION SELECT child_id, parent_id FROM {has}_lineage WHERE child_id IN (SELECT sample_id FROM gone)
+),
+away AS (  -- what turned one of them away: the last stage that saw it decided
+    SELECT n.sample_id, arg_max(struct_pack(stage, rule, value, threshold), (o.place, w.rule)) AS by_rule
+    FROM names n
+    JOIN {lacks}_away w USING (row_id)
     JOIN {lacks}_order o USING (stage)
-    WHERE o.stage = 'curate' OR k.sample_id NOT IN (SELECT sample_id FROM {lacks}_clusters)
-    GROUP BY k.sample_id
+    WHERE o.stage = 'curate' OR n.sample_id NOT IN (SELECT sample_id FROM {lacks}_clusters)
+    GROUP BY n.sample_id
 )
 SELECT gone.sample_id, gone.split, known.question,
     coalesce(by_rule.stage, CASE WHEN l.sample_id IS NULL THEN m.stage ELSE 'curate' END, '') AS stage,
@@ -56,7 +65,7 @@ LEFT JOIN (SELECT sample_id FROM {lacks}_samples) l USING (sample_id)
 LEFT JOIN {has}_makers m USING (sample_id)
 ORDER BY stage, rule, gone.sample_id
 """
-"""`not_made`: no such sample ever came to be in that run; the stage is the one that made it in the other.
+"""`not_made`: no such sample came to be in that run, by no rule; the stage is the one that made it in the other.
 `only_in_control`: the selection passed it over, and the random control drew it, so `curate` kept it."""
 
 _CHANGED = """

@@ -15,7 +15,8 @@ from pipelines import curate
 from pipelines.lake import Lake, runs
 from pipelines.runner import run_stage
 from pipelines.stage import Context, Stage, StageCall
-from schemas.outcome import Drop, Keep, Row
+from schemas.outcome import Child, Drop, Expansion, Keep, Row
+from schemas.rows import lineage
 from tests.pipelines import toy
 from tests.pipelines.jobs import Content, given, sample
 
@@ -50,6 +51,18 @@ def curated(
     )
     nodes = [("given", 0, made), ("r1/sift", 1, kept.key), ("r1/measured", 1, measured), ("r1/curate", 1, chosen.key)]
     return toy.record(lake, name, nodes).run_id
+
+
+def write(row: Row, p: Content, ctx: Context) -> Expansion:
+    """A record of two questions; the second is dropped where the parameters say so."""
+    found = questions("first?", "second?")
+    edges = [lineage(each["sample_id"], row["record_id"], "read_from", "write") for each in found]
+    kept = [Keep(each, {"lineage": [edge]}) for each, edge in zip(found, edges, strict=True)]
+    outcomes = [kept[0], Drop("too_short", 2, 5)] if p.digest == "strict" else kept
+    return Expansion([Child(f"{row['record_id']}/{number}", outcome) for number, outcome in enumerate(outcomes)])
+
+
+WRITE = Stage("write", 1, "expand", Content, "record_id", "samples", write, source=lambda p: [{"record_id": "file:1"}])
 
 
 def compared(lake: Lake, a: str, b: str) -> Diff:
@@ -111,6 +124,19 @@ def test_a_row_that_only_the_control_drew_was_not_selected(lake):
     found = compared(lake, *ids)
     assert rules(found.dropped) == {"first?": ("curate", "only_in_control")}
     assert rules(found.added) == {"second?": ("curate", "only_in_control")}
+
+
+def test_a_row_that_never_became_a_sample_is_traced_to_its_record(lake):
+    ids = []
+    for digest in ("lenient", "strict"):
+        made = run_stage(lake, StageCall(WRITE, Content(digest=digest))).key
+        kept = run_stage(lake, StageCall(SIFT, Content(digest=""), (made,))).key
+        chosen = run_stage(lake, StageCall(curate.STAGE, curate.Parameters(sql=ALL, control=False), (made, kept))).key
+        nodes = [("write", 0, made), ("r1/sift", 1, kept), ("r1/curate", 1, chosen)]
+        ids.append(toy.record(lake, "toy", nodes).run_id)
+    (row,) = compared(lake, *ids).dropped
+    assert (row["question"], row["stage"], row["rule"]) == ("second?", "write", "too_short")
+    assert (row["value"], row["threshold"]) == (2, 5)
 
 
 def test_runs_with_nothing_in_common_and_runs_without_curation(lake):
