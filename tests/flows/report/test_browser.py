@@ -59,6 +59,8 @@ OVERFLOW = """() => {
   return {page: root.scrollWidth - root.clientWidth, out: out.map((node) => node.outerHTML.slice(0, 120))};
 }"""
 
+BRIGHTNESS = "() => getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number).reduce((a, b) => a + b)"
+
 CLIPPED = """() => [...document.querySelectorAll("svg.chart")].filter((svg) => {
   const box = svg.getBoundingClientRect();
   return box.width && [...svg.querySelectorAll("text")].some((text) => {
@@ -69,32 +71,19 @@ CLIPPED = """() => [...document.querySelectorAll("svg.chart")].filter((svg) => {
 
 
 @every
-def test_nothing_is_wider_than_the_screen_even_with_everything_open(opened: Any) -> None:
+def test_it_fits_the_screen_and_follows_its_scheme(opened: Any, request: pytest.FixtureRequest) -> None:
+    size, scheme = request.node.callspec.params["opened"]
     assert opened.evaluate(OVERFLOW) == {"page": 0, "out": []}
-    opened.evaluate(
-        "() => document.querySelectorAll('details').forEach((each) => { each.name = ''; each.open = true })"
-    )
+    assert (opened.evaluate(BRIGHTNESS) < 200) == (scheme == "dark")
+    bar = opened.evaluate("() => getComputedStyle(document.querySelector('svg.chart [fill=\"var(--kept)\"]')).fill")
+    assert bar == ("rgb(91, 191, 165)" if scheme == "dark" else "rgb(47, 133, 115)")
+    curve = opened.locator("#training figure").first
+    drawn = [curve.locator(f"svg.{kind}").is_visible() for kind in ("narrow", "wide")]
+    assert drawn == [size == "phone", size == "wide"], "one of two drawings"
+    everything = "() => document.querySelectorAll('details').forEach((each) => { each.name = ''; each.open = true })"
+    opened.evaluate(everything)
     assert opened.evaluate(OVERFLOW) == {"page": 0, "out": []}
     assert opened.evaluate(CLIPPED) == []
-
-
-@every
-def test_colours_follow_the_scheme(opened: Any, request: pytest.FixtureRequest) -> None:
-    dark = "dark" in request.node.name
-    light = opened.evaluate(
-        "() => getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number).reduce((a, b) => a + b)"
-    )
-    assert (light < 200) == dark
-    bar = opened.evaluate("() => getComputedStyle(document.querySelector('svg.chart [fill=\"var(--kept)\"]')).fill")
-    assert bar == ("rgb(91, 191, 165)" if dark else "rgb(47, 133, 115)")
-
-
-@every
-def test_one_of_two_drawings_shows(opened: Any, request: pytest.FixtureRequest) -> None:
-    shown = opened.locator("#training figure").first
-    assert shown.locator("svg").count() == 2
-    seen = [shown.locator(f"svg.{kind}").is_visible() for kind in ("narrow", "wide")]
-    assert seen == ["phone" in request.node.name, "phone" not in request.node.name]
 
 
 @wide
