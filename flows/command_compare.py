@@ -110,7 +110,11 @@ def _scope(lake: Lake, name: str | None) -> list[Run]:
 
     if name is not None:
         return [runs.named(lake.root, name)]
-    return [runs.load_run(lake.root, run_id) for run_id in sorted(set(runs.refs(lake.root).values()))]
+    found = [runs.load_run(lake.root, run_id) for run_id in sorted(set(runs.refs(lake.root).values()))]
+    if not found:
+        known = ", ".join(run.run_id for run in runs.list_runs(lake.root)[-6:]) or "none"
+        raise runs.NoRun(f"{lake.root}: no run is complete; name one with --run; there are {known}")
+    return found
 
 
 def _show_rules(rows: list[dict[str, Any]], as_json: bool) -> None:

@@ -122,8 +122,11 @@ def by_rule(
     connection: duckdb.DuckDBPyConnection, scope: Sequence[str], stage: str | None = None
 ) -> list[dict[str, Any]]:
     """One row per stage and rule: `rows` `of` all that the stage read (of its candidate children, where the rule judges
-    those), the values and thresholds that it stated, and one example.
+    those), the values and thresholds that it stated, and one example. Raises `NoRule` for a stage that never ran.
     """
+    known = {row["stage"] for row in _dicts(connection, _SEEN, {"scope": list(scope)})}
+    if stage is not None and stage not in known:
+        raise NoRule(f"{stage}: no such stage ran{did_you_mean(stage, sorted(known))}")
     return _dicts(connection, _BY_RULE, {"scope": list(scope), "stage": stage})
 
 

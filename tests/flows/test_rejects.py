@@ -117,6 +117,8 @@ def test_counts_shares_and_examples_by_rule(lake):
         assert (unlucky["rule"], unlucky["rows"], unlucky["example"]) == ("failed: unlucky", 1, "thirteen")
         assert rows_of(connection, "low", None, 1)[0] == 3
         assert rows_of(connection, "low", None, 1)[1][0]["value"] == 0.2  # the nearest to its threshold first
+        with pytest.raises(NoRule, match="no such stage ran; did you mean 'judge'"):
+            by_rule(connection, scope, "juge")
         with pytest.raises(NoRule, match="did you mean 'low'"):
             rows_of(connection, "lov", None, 1)
 
@@ -148,5 +150,9 @@ def test_the_command(lake):
     shown = CliRunner().invoke(app, tried).output
     assert "1 of those would have passed" in shown and "not known: what the further rules of judge" in shown
     assert CliRunner().invoke(app, ["rejects", *at, "--threshold", "1"]).exit_code == 2
+    toy.record(Lake(lake.root / "partial"), "toy", [], "partial")
+    build_catalog(Lake(lake.root / "partial"))
+    partial = CliRunner().invoke(app, ["rejects", "--lake", str(lake.root / "partial")])
+    assert "no run is complete; name one with --run" in str(partial.exception)
     gone = CliRunner().invoke(app, ["rejects", *at, "--run", "nothing"])
     assert "no run is called so; known: toy" in str(gone.exception)
