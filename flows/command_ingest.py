@@ -40,6 +40,9 @@ def ingest(
     max_failed: Annotated[
         float, typer.Option(min=0, max=1, help="The share of records that may fail; more, and nothing is ingested.")
     ] = 1.0,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Processes that share the work; worth it from 1,000 pictures on.")
+    ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Bring real data into a lake, by itself. Records that cannot be read are listed; exits 1 when none can be.
@@ -70,7 +73,7 @@ def ingest(
     if preview:
         _show(settings, rows, as_json)
     else:
-        _ingest(settings, lake, max_failed, as_json)
+        _ingest(settings, lake, max_failed, processes, as_json)
 
 
 def _columns(written: list[str]) -> dict[str, str]:
@@ -81,10 +84,10 @@ def _columns(written: list[str]) -> dict[str, str]:
     return {ours: theirs for ours, _, theirs in pairs}
 
 
-def _ingest(source: Source, lake: Path, max_failed: float, as_json: bool) -> None:
+def _ingest(source: Source, lake: Path, max_failed: float, processes: int, as_json: bool) -> None:
     from flows.running import ingest_source
 
-    made = ingest_source(source, lake, max_failed)
+    made = ingest_source(source, lake, max_failed, processes)
     if as_json:
         console.print_json(made.as_json())
     else:

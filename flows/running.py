@@ -19,7 +19,7 @@ from pipelines import ingest
 from pipelines.lake import Manifest, runs
 from pipelines.lake.catalog import NAME as CATALOG
 from pipelines.lake.catalog import build_catalog
-from pipelines.runner import replay, run_stage
+from pipelines.runner import in_process, replay, run_stage
 from pipelines.sources import Source
 from pipelines.stage import StageCall
 from schemas.ids import content_id
@@ -201,7 +201,7 @@ class Made:
             console.err.print(f"  … and {len(self.failures) - 10} more; see table failures")
 
 
-def ingest_source(source: Source, folder: Path, max_failed: float) -> Made:
+def ingest_source(source: Source, folder: Path, max_failed: float, processes: int = 1) -> Made:
     """Ingest one source by itself, as a run of its own name that the catalog shows.
 
     The run fails when no record can be read, or more than the share `max_failed` cannot.
@@ -211,8 +211,10 @@ def ingest_source(source: Source, folder: Path, max_failed: float) -> Made:
     run = runs.start_run(lake.root, f"ingest-{source.name}", call.key)
     run.plan("ingest", round=0, stage="ingest", key=call.key)
     done = lake.find(call.key) is not None
+    said = console.Progress(f"ingest of {source.name}")
+    runner = in_process if processes == 1 else runner_of(processes)
     with failing(run), run.working("ingest", call.key, reused=done):
-        manifest = run_stage(lake, call)
+        manifest = run_stage(lake, call, runner=runner, progress=lambda state: said(state.parts_done, state.parts))
     made = Made(source.name, manifest, not done, lake.read(manifest.key, "failures").to_pylist())
     run.finish("failed" if made.unreadable else "complete")
     build_catalog(lake)

@@ -61,7 +61,7 @@ def list_records(source: Source, opened: Opened) -> Iterator[dict[str, Any]]:
             "at": read.at,
             "format": kind,
             "convention": opened.convention,
-            "again": read.heavy,
+            "again": bool(read.heavy),
             "error": read.error or None,
         }
         if read.fields is not None:
@@ -120,7 +120,7 @@ def _light(read: Read, source: Source, kind: str) -> dict[str, Any]:
     return {
         "fields": written(fields),
         "pictures": json.dumps(light) if light else None,
-        "again": read.heavy or len(light) < len(pictures),
+        "again": bool(read.heavy) or len(light) < len(pictures),
     }
 
 

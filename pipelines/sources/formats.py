@@ -152,8 +152,7 @@ def _readable(source: Source, kind: str, files: list[str]) -> Iterator[tuple[dic
                 if read.fields is None:
                     continue
                 fields, pictures = split(read, source, kind)
-                heavy = ["pictures"] if read.heavy and not pictures else []
-                yield fields, [*dict.fromkeys(column for column, _ in pictures), *heavy]
+                yield fields, list(dict.fromkeys([*(column for column, _ in pictures), *read.heavy]))
         except SourceError:
             if len(files) == 1:
                 raise

@@ -48,7 +48,7 @@ def rows(source: Source, file: str) -> Iterator[Read]:
             except BadField as error:
                 yield Read(start + index + 1, at, None, str(error))
             else:
-                yield Read(start + index + 1, at, fields, heavy=bool(heavy))
+                yield Read(start + index + 1, at, fields, heavy=tuple(heavy))
 
 
 def load(source: Source, file: str, at: str) -> dict[str, Any]:

@@ -91,13 +91,13 @@ class Source(BaseModel):
 
 
 class Read(NamedTuple):
-    """One row as a reader found it: `fields`, or `error`. `at` finds it again; `heavy` says that pictures are left."""
+    """One row as a reader found it: `fields`, or `error`. `at` finds it again; `heavy` are columns left out."""
 
     number: int
     at: str
     fields: dict[str, Any] | None
     error: str = ""
-    heavy: bool = False
+    heavy: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def rows(source: Source, file: str) -> Iterator[Read]:
                     if isinstance(fields, BadField):
                         yield Read(number + read, at, None, str(fields))
                     else:
-                        yield Read(number + read, at, fields, heavy=bool(heavy))
+                        yield Read(number + read, at, fields, heavy=tuple(heavy))
         except (pa.ArrowException, OSError, ValueError) as error:
             problem = f"the file is broken in row group {group + 1}: {' '.join(str(error).split())}"
             for missing in range(read, count):

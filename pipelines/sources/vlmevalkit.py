@@ -24,6 +24,6 @@ def rows(source: Source, file: str) -> Iterator[Read]:
         elif isinstance(image, str) and image in places:
             fields = {name: value for name, value in read.fields.items() if name != "image"}
             places[index] = places[image]
-            yield read._replace(at=places[image], fields=fields, heavy=True)
+            yield read._replace(at=places[image], fields=fields, heavy=("image",))
             continue
         yield read

@@ -72,7 +72,7 @@ def _row(path: Path, number: int, key: str, members: list[tarfile.TarInfo]) -> R
     except BadField as error:
         return Read(number, "", None, str(error))
     fields.setdefault("__key__", key)
-    return Read(number, json.dumps(pictures), fields, heavy=bool(pictures))
+    return Read(number, json.dumps(pictures), fields, heavy=("images",) if pictures else ())
 
 
 def _said(path: Path, member: tarfile.TarInfo, kind: str) -> dict[str, Any]:

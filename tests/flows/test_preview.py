@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -12,7 +14,7 @@ from flows.cli import app
 from flows.preview import preview
 from pipelines.lake import Lake
 from pipelines.sources import SourceError
-from tests.pipelines.sources.made import ingested, jsonl, pictures, put, source
+from tests.pipelines.sources.made import FILES, ingested, jsonl, pictures, put, source
 
 ROWS = [
     {"image": "0.png", "query": "How many?", "label": 3, "id": 1, "license": "MIT"},
@@ -45,6 +47,18 @@ def test_what_is_told_is_what_is_done(tmp_path: Path) -> None:
     counts = ingested(lake, path, columns=COLUMNS).counts
     assert counts.rejected + counts.failed + counts.children_rejected + counts.children_failed == 4
     assert counts.children_kept == 1
+
+
+def test_pictures_by_type_are_told_by_their_columns(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    table = pa.table({"scan": [{"bytes": FILES[0], "path": None}], "caption": ["x"], "size": [3]})
+    pq.write_table(table, tmp_path / "in" / "a.parquet")
+    found = preview(source(tmp_path / "in"), 10)
+    assert [tuple(row.values()) for row in found["columns"]] == [
+        ("scan", "picture", "picture"),
+        ("caption", "str", "caption"),
+        ("size", "int", "nothing"),
+    ]
 
 
 def test_a_preview_reads_as_many_rows_as_asked(tmp_path: Path) -> None:
