@@ -24,7 +24,7 @@ FAILED = "failed: "
 """Failures are listed beside rules, as `failed: <kind>`."""
 
 _AWAY = f"""
-CREATE OR REPLACE TEMP TABLE away AS
+CREATE OR REPLACE TEMP VIEW away AS
 WITH every AS (
     SELECT run_id, round, stage_key, stage, row_id, parent_id, reason AS rule, value, threshold, payload,
         NULL AS message FROM all_rejects
@@ -32,17 +32,19 @@ WITH every AS (
     SELECT run_id, round, stage_key, stage, row_id, parent_id, '{FAILED}' || kind, NULL, NULL, payload, message
     FROM all_failures
 )
-SELECT *, coalesce(
-    message,
-    payload ->> '$.question',
-    payload ->> '$.text',
-    payload ->> '$.file' || ', row ' || (payload ->> '$.row'),
-    row_id
-) AS example
-FROM every WHERE run_id IN (SELECT unnest($scope::VARCHAR[]))
-QUALIFY run_id = min(run_id) OVER (PARTITION BY stage_key)
+SELECT * FROM every
+SEMI JOIN (SELECT min(run_id) AS run_id, stage_key FROM runs WHERE run_id IN ($scope) GROUP BY stage_key)
+USING (run_id, stage_key)
 """
-"""Each stage key once, however many runs it served. `example` is what a reader knows a row by."""
+"""Each stage key once, however many runs it served. A view, for payloads are long and few questions need them."""
+
+_EXAMPLE = """
+coalesce(
+    message, payload ->> '$.question', payload ->> '$.text', payload ->> '$.file' || ', row ' || (payload ->> '$.row'),
+    row_id
+)
+"""
+"""What a reader knows a row by."""
 
 _SEEN = """
 SELECT stage, sum("read") AS "read", sum(children) AS children FROM (
@@ -51,14 +53,20 @@ SELECT stage, sum("read") AS "read", sum(children) AS children FROM (
 """
 
 _BY_RULE = f"""
-SELECT a.stage, a.rule, count(*) AS "rows", CASE WHEN a.parent_id IS NULL THEN s."read" ELSE s.children END AS "of",
-    count(*) / nullif("of", 0) AS share, min(a.value) AS least, max(a.value) AS most,
-    list(DISTINCT a.threshold ORDER BY a.threshold) FILTER (a.threshold IS NOT NULL) AS thresholds,
-    min_by(a.row_id, a.row_id) AS row_id, min_by(a.example, a.row_id) AS example
-FROM away a LEFT JOIN ({_SEEN}) s USING (stage)
-WHERE ($stage IS NULL OR a.stage = $stage)
-GROUP BY a.stage, a.rule, a.parent_id IS NULL, s."read", s.children, "of"
-ORDER BY a.stage, "rows" DESC, a.rule
+WITH counted AS (
+    SELECT a.stage, a.rule, count(*) AS "rows", CASE WHEN a.parent_id IS NULL THEN s."read" ELSE s.children END AS "of",
+        count(*) / nullif("of", 0) AS share, min(a.value) AS least, max(a.value) AS most,
+        list(DISTINCT a.threshold ORDER BY a.threshold) FILTER (a.threshold IS NOT NULL) AS thresholds,
+        min(a.row_id) AS row_id
+    FROM away a LEFT JOIN ({_SEEN}) s USING (stage)
+    WHERE ($stage IS NULL OR a.stage = $stage)
+    GROUP BY a.stage, a.rule, a.parent_id IS NULL, s."read", s.children, "of"
+),
+shown AS (
+    SELECT stage, rule, row_id, any_value({_EXAMPLE}) AS example
+    FROM away SEMI JOIN counted USING (stage, rule, row_id) GROUP BY stage, rule, row_id
+)
+SELECT * FROM counted JOIN shown USING (stage, rule, row_id) ORDER BY stage, "rows" DESC, rule
 """
 
 _SIDES = """
@@ -114,8 +122,10 @@ class WhatIf:
 
 
 def open_away(connection: duckdb.DuckDBPyConnection, scope: Sequence[str]) -> None:
-    """Gather what these runs turned away into a temporary table that the functions below read."""
-    connection.execute(_AWAY, {"scope": list(scope)})
+    """Show what these runs turned away as a temporary view, which the functions below read."""
+    from pipelines.lake.tables import quote
+
+    connection.execute(_AWAY.replace("$scope", ", ".join(map(quote, scope))))
 
 
 def by_rule(
@@ -143,7 +153,7 @@ def rows_of(
     if not count:
         raise _no_rule(connection, rule, stage)
     order = "ORDER BY stage, abs(value - threshold) NULLS LAST, row_id"
-    named = "run_id, round, stage, row_id, rule, value, threshold, example, payload"
+    named = f"run_id, round, stage, row_id, rule, value, threshold, {_EXAMPLE} AS example, payload"
     return count, _dicts(connection, f"SELECT {named} {where} {order} LIMIT {limit:d}", given)
 
 
