@@ -18,13 +18,23 @@ FILE_BYTES = 256 * 1024 * 1024
 """A larger picture file is refused before it is read."""
 
 
+LAKE = frozenset({"_leases", "_manifests", "_runs"})
+"""Folders by which a lake is known."""
+
+
 def visible(base: Path, *patterns: str) -> list[Path]:
-    """Files below `base` that match one of the patterns, sorted; hidden ones and links that lead out are left out."""
+    """Files below `base` that match one of the patterns, sorted.
+
+    Left out are hidden ones, links that lead out, and lakes: the one to write to may well stand among one's data.
+    """
     root, found = base.resolve(), list[tuple[str, ...]]()
     folders: list[tuple[str, ...]] = [()]
     while folders:
         inside = folders.pop()
-        for name, entry in _entries(base.joinpath(*inside)):
+        entries = list(_entries(base.joinpath(*inside)))
+        if inside and any(name in LAKE for name, _ in entries):
+            continue
+        for name, entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 folders.append((*inside, name))
             elif any(fnmatchcase(name, pattern) for pattern in patterns) and _inside(entry, root):

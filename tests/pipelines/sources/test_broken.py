@@ -201,6 +201,13 @@ def test_lists_behind_links_out_of_the_source_are_not_read(lake: Lake, tmp_path:
     assert ingested(lake, path).counts.read == 1
 
 
+def test_a_lake_among_the_data_is_no_data(tmp_path: Path) -> None:
+    path = put(pictures(tmp_path / "in"), a__jsonl=jsonl([{"image": "0.png", "text": "fine"}]))
+    lake = Lake(path / "lake")
+    done = ingested(lake, path)
+    assert ingested(lake, path) == done and done.counts.read == 1
+
+
 @pytest.mark.parametrize("cell", [3, [3], {"a": 1}, True, "data:image/png;base64,%%%", "A" * 2000 + "%", {"bytes": 7}])
 def test_cells_that_hold_no_picture_fail_alone(lake: Lake, tmp_path: Path, cell: Any) -> None:
     rows = [{"image": "0.png", "text": "fine"}, {"image": cell, "text": "x"}]
