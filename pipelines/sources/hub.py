@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipelines.sources.files import FILE_BYTES
 from pipelines.sources.pictures import mapped_pictures
 from pipelines.sources.record import BadField, Read, Source, SourceError, Unreadable, plain
 from pipelines.sources.table import heavy_columns, may_hold_pictures
@@ -60,9 +61,48 @@ def load(source: Source, file: str, at: str) -> dict[str, Any]:
         raise Unreadable("missing_row", f"split {file} has fewer rows than when it was listed")
     row = data.select_columns(columns)[index : index + 1]
     try:
-        return {name: _cell(row, name, sound=False) for name in columns}
+        return {name: _fetched(_cell(row, name, sound=False), source) for name in columns}
     except BadField as error:
         raise Unreadable("undecodable", str(error)) from error
+
+
+def _fetched(cell: Any, source: Source) -> Any:
+    """A cell with the bytes of a picture that `datasets` left where it found it: in an archive or in its cache.
+
+    Any other place is left to be refused, for a cell may name what it likes.
+    """
+    if isinstance(cell, list):
+        return [_fetched(item, source) for item in cell]
+    if not isinstance(cell, dict) or cell.get("bytes") is not None or not isinstance(cell.get("path"), str):
+        return cell
+    inner, _, target = cell["path"].rpartition("::")
+    if not _may_open(target, source) or (inner and not inner.startswith(("zip://", "tar://"))):
+        return cell
+    from datasets.utils.file_utils import xopen
+
+    try:
+        with xopen(cell["path"], "rb") as stream:
+            data = stream.read(FILE_BYTES + 1)
+    except Exception as error:  # archives and file systems raise what they like
+        raise Unreadable("missing_file", f"{cell['path']!a} cannot be opened ({type(error).__name__})") from error
+    name = inner.partition("://")[2] if inner else Path(target).name
+    return {"bytes": data, "path": name}
+
+
+def _may_open(target: str, source: Source) -> bool:
+    """Whether a file is part of this dataset, or lies in the caches of `datasets` and of the hub."""
+    import datasets
+    from huggingface_hub import constants
+
+    if not source.path.exists() and target.startswith(f"hf://datasets/{source.path}@"):
+        return True
+    places = [Path(datasets.config.HF_DATASETS_CACHE), Path(constants.HF_HUB_CACHE)]
+    places += [source.base] if source.path.exists() else []
+    try:
+        found = Path(target).resolve()
+        return Path(target).is_absolute() and any(found.is_relative_to(place.resolve()) for place in places)
+    except (OSError, RuntimeError, ValueError):
+        return False
 
 
 def _is_sound(table: pa.Table) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +137,29 @@ def test_load_dataset_opens_what_no_reader_of_ours_does(lake: Lake, tmp_path: Pa
     done = ingested(lake, path, format="datasets")
     assert sorted(row["text"] for row in rows(lake, done, "captions")) == [f"picture {number}" for number in range(4)]
     assert {row["image_id"] for row in rows(lake, done, "images")} == set(IDS)
+
+
+def test_pictures_in_archives_of_a_dataset_are_read_and_no_other_file(lake: Lake, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    put(tmp_path, secret__png=FILES[3])
+    with zipfile.ZipFile(tmp_path / "in" / "data.zip", "w") as archive:
+        archive.writestr("metadata.jsonl", jsonl([{"file_name": "0.png", "caption": "one"}]))
+        archive.writestr("0.png", FILES[0])
+    done = ingested(lake, tmp_path / "in", format="datasets")
+    assert [(row["image_id"], row["path"]) for row in rows(lake, done, "images")] == [(IDS[0], "0.png")]
+    away = [str(tmp_path / "secret.png"), f"zip://0.png::{tmp_path / 'other.zip'}", "file:///etc/hostname"]
+    shutil.copy(tmp_path / "in" / "data.zip", tmp_path / "other.zip")
+    cells = [{"bytes": None, "path": path} for path in away]
+    struct = {
+        "bytes": datasets.Value("binary"),
+        "path": datasets.Value("string"),
+    }  # an Image would be read in when saved
+    features = datasets.Features(image=struct, caption=datasets.Value("string"))
+    made = datasets.Dataset.from_dict({"image": cells, "caption": ["a", "b", "c"]}, features=features)
+    made.save_to_disk(str(tmp_path / "saved"))
+    done = ingested(lake, tmp_path / "saved")
+    assert done.counts.failed == 3
+    assert {says.split(":")[0] for says in told(lake, done).values()} <= {"path_escapes", "missing_file"}
 
 
 def test_a_dataset_on_the_hub_needs_a_revision_and_its_name_passes_through(tmp_path: Path, monkeypatch: Any) -> None:
