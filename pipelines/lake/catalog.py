@@ -127,10 +127,11 @@ def _view(lake: Lake, table: str, served: Sequence[_Served], hidden: frozenset[_
     for each in served:
         paths = _paths(lake, table, each)
         marked = [path for path in paths if unique and (hidden is None or (each.run_id, str(path)) in hidden)]
+        alike = hidden is not None and bool(paths) and tables.are_alike(paths)
         if plain := [path for path in paths if path not in marked]:
-            pieces.append(f"SELECT *, {_extra(each)} FROM {tables.scan(plain)}")
+            pieces.append(f"SELECT *, {_extra(each)} FROM {tables.scan(plain, alike=alike)}")
         if marked:
-            rows = f"SELECT *, {_extra(each)} FROM {tables.scan(marked, filename=True)}"
+            rows = f"SELECT *, {_extra(each)} FROM {tables.scan(marked, filename=True, alike=alike)}"
             if hidden is not None:
                 known = f"table_name = {tables.quote(table)} AND run_id = {tables.quote(each.run_id)}"
                 rows += f" ANTI JOIN (FROM {REPEATS} WHERE {known}) USING (filename, file_row_number)"

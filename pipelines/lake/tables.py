@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from schemas.arrow import TABLES
 
@@ -52,11 +54,24 @@ def empty_select(table: str, extra: Sequence[str] = ()) -> str:
     return f"SELECT {', '.join([*columns, *extra])} WHERE false"
 
 
-def scan(paths: Sequence[Path], filename: bool = False) -> str:
-    """`read_parquet(…)` over these files; `filename` adds the columns that say where a row stood."""
+def scan(paths: Sequence[Path], filename: bool = False, alike: bool = False) -> str:
+    """`read_parquet(…)` over these files; `filename` adds the columns that say where a row stood.
+
+    Where the files are `alike`, a query need not look at all of them before it starts.
+    """
     listed = ", ".join(quote(str(path)) for path in paths)
     extra = ", filename = true, file_row_number = true" if filename else ""
-    return f"read_parquet([{listed}], union_by_name = true{extra})"
+    return f"read_parquet([{listed}], union_by_name = {str(not alike).lower()}{extra})"
+
+
+def are_alike(paths: Sequence[Path]) -> bool:
+    """Whether these files have the same columns: not so where an older version wrote some of them."""
+    return len({_columns(path) for path in paths}) == 1
+
+
+@lru_cache(maxsize=100_000)
+def _columns(path: Path) -> tuple[str, ...]:
+    return tuple(pq.read_schema(path).names)  # parts never change
 
 
 def select(table: str, paths: Sequence[Path]) -> str:

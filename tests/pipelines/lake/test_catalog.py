@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines.lake import Lake, tables
@@ -126,3 +127,13 @@ def test_a_query_that_asks_for_no_split_joins_nothing(lake: Lake) -> None:
     ((_, plan),) = ask(lake, "EXPLAIN SELECT task, count(*) FROM samples WHERE dial > 1 GROUP BY task")
     ((_, joined),) = ask(lake, "EXPLAIN SELECT split, count(*) FROM samples GROUP BY split")
     assert "Join" not in str(plan) and "Join" in str(joined)
+
+
+@pytest.mark.parametrize("old", [0, 1])
+def test_parts_of_an_older_version_lack_columns_and_are_shown_with_nulls(lake: Lake, old: int) -> None:
+    made = run_stage(lake, call(MAKE, count=6, part_rows=3))
+    path = lake.root / made.files("samples")[old].name
+    pq.write_table(pq.read_table(path).drop_columns(["pair_id", "task"]), path)
+    record(lake, "toy", [("r1/make", 1, made.key)])
+    build_catalog(lake)
+    assert ask(lake, "SELECT count(*), count(task), count(sample_id) FROM samples") == [(6, 3, 6)]
