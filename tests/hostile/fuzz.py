@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import logging
 import random
 import re
 import resource
@@ -174,6 +175,7 @@ def main() -> int:
     options = asked.parse_args()
     faulthandler.enable()
     warnings.simplefilter("ignore")
+    logging.disable()  # Pillow logs what is wrong with a picture beside raising it
     datasets.disable_progress_bars()
     began, said, total = time.monotonic(), 0, Found()
     for found in fuzz(options.rows, options.seed, options.per_source, options.only):
