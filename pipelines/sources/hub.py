@@ -139,11 +139,14 @@ def _cell(row: pa.Table | None, name: str, sound: bool) -> Any:
 
 
 def _splits(source: Source) -> dict[str, Any]:
-    return _opened(str(source.path), source.path.exists(), source.config, source.split, source.revision)
+    local = source.path.exists()
+    return _opened(str(source.path), local, source.config, source.split, source.revision, source.fingerprint)
 
 
 @lru_cache(maxsize=4)
-def _opened(path: str, local: bool, config: str | None, split: str | None, revision: str | None) -> dict[str, Any]:
+def _opened(
+    path: str, local: bool, config: str | None, split: str | None, revision: str | None, _content: str
+) -> dict[str, Any]:
     import datasets
 
     if not local and revision is None:

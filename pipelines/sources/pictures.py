@@ -30,6 +30,11 @@ LONGEST_PATH = 1024
 BASE64 = re.compile(r"[A-Za-z0-9+/\-_\s]{32,}={0,2}\s*")
 
 
+def names_picture(name: str) -> bool:
+    """Whether a column holds pictures, going by its name."""
+    return bool(COLUMN.fullmatch(name) or PATH_COLUMN.fullmatch(name))
+
+
 @lru_cache(maxsize=256)
 def picture_columns(
     names: tuple[str, ...], mapped: tuple[str, ...], heavy: tuple[str, ...], paths_first: bool
@@ -47,7 +52,7 @@ def picture_columns(
 
 def mapped_pictures(columns: Mapping[str, str]) -> tuple[str, ...]:
     """The source's columns that a recipe maps to pictures."""
-    return tuple(theirs for ours, theirs in columns.items() if COLUMN.fullmatch(ours) or PATH_COLUMN.fullmatch(ours))
+    return tuple(theirs for ours, theirs in columns.items() if names_picture(ours))
 
 
 def take(fields: dict[str, Any], columns: Sequence[str]) -> tuple[dict[str, Any], list[tuple[str, Any]]]:

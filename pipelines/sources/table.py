@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.sources.pictures import COLUMN, PATH_COLUMN, mapped_pictures
+from pipelines.sources.pictures import mapped_pictures, names_picture
 from pipelines.sources.record import BadField, Read, Source, SourceError, Unreadable, plain
 
 LISTED_BYTES = 8 * 1024 * 1024
@@ -86,7 +86,7 @@ def heavy_columns(schema: pa.Schema) -> list[str]:
 def may_hold_pictures(schema: pa.Schema, mapped: tuple[str, ...]) -> list[str]:
     """Columns that hold pictures by their type, by their name, or because the recipe says so."""
     heavy = heavy_columns(schema)
-    named = (name for name in schema.names if COLUMN.fullmatch(name) or PATH_COLUMN.fullmatch(name) or name in mapped)
+    named = (name for name in schema.names if names_picture(name) or name in mapped)
     return list(dict.fromkeys([*heavy, *named]))
 
 

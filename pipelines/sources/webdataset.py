@@ -11,10 +11,11 @@ import json
 import tarfile
 from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from pipelines.sources.files import FILE_BYTES, PICTURE_SUFFIXES
+from pipelines.sources.pictures import names_picture
 from pipelines.sources.record import RECORD_BYTES, BadField, Read, Source, Unreadable, parsed, piece, place
 
 PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
@@ -59,7 +60,7 @@ def _row(path: Path, number: int, key: str, members: list[tarfile.TarInfo]) -> R
         for member in members:
             if not member.isreg():
                 raise BadField(f"member {member.name!a} is no regular file; links and devices are not followed")
-            if PurePosixPath(member.name).is_absolute() or ".." in PurePosixPath(member.name).parts:
+            if member.name.startswith("/") or ".." in member.name.split("/"):
                 raise BadField(f"member {member.name!a} points outside the archive; names must stay inside it")
             if member.name in seen:
                 raise BadField(f"member {member.name!a} comes twice")
@@ -71,6 +72,8 @@ def _row(path: Path, number: int, key: str, members: list[tarfile.TarInfo]) -> R
                 fields |= _said(path, member, kind)
     except BadField as error:
         return Read(number, "", None, str(error))
+    if pictures:  # the pictures stand beside: what the fields call one is where it came from
+        fields = {name: each for name, each in fields.items() if not names_picture(name)}
     fields.setdefault("__key__", key)
     return Read(number, json.dumps(pictures), fields, heavy=("images",) if pictures else ())
 

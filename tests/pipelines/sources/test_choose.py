@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +19,7 @@ from pipelines.sources import Source, records
 from pipelines.sources.choose import shares
 from pipelines.stage import StageCall
 from tests.pipelines.jobs import rows, run
-from tests.pipelines.sources.made import FILES, ingested, jsonl, pictures, put, source
+from tests.pipelines.sources.made import FILES, ingested, jsonl, pictures, put, source, tar
 
 
 def listed(folder: Path, number: int) -> Path:
@@ -119,6 +123,38 @@ def test_records_are_listed_in_batches_and_read_in_order(tmp_path: Path) -> None
     done = run(lake, ingest.STAGE, ingest.Parameters(sources=sources), part_rows=400)
     assert done.counts.read == 2200 and done.counts.failed == 0
     assert [row["text"] for row in rows(lake, done, "captions")][:2] == ["a 0", "a 1"]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json", "csv", "tar", "parquet"])
+def test_a_listing_holds_a_few_rows_however_many_there_are(tmp_path: Path, kind: str) -> None:
+    few, many = (_peak(many_rows(tmp_path / str(number), kind, number)) for number in (1_100, 4_400))
+    assert many < 1.5 * few, (few, many)
+
+
+def many_rows(folder: Path, kind: str, number: int) -> Source:
+    found = [{"image": "0.png", "text": f"caption {each} " * 8} for each in range(number)]
+    folder.mkdir()
+    if kind == "tar":
+        texts = [row["text"].encode() for row in found]
+        tar(folder / "a.tar", [(f"{n:06d}.{end}", data) for n, text in enumerate(texts)
+                               for end, data in (("png", FILES[0]), ("txt", text))])  # fmt: skip
+    elif kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(found), folder / "a.parquet")
+    elif kind == "csv":
+        put(folder, a__csv="image,text\n" + "".join(f"0.png,{row['text']}\n" for row in found))
+    else:
+        put(folder, **{f"a__{kind}": jsonl(found) if kind == "jsonl" else json.dumps(found)})
+    return Source(name="a", path=folder, fingerprint="")
+
+
+def _peak(source: Source) -> int:
+    """The most memory that listing a source held at once, in bytes; the reader of batches is run to its end."""
+    sum(len(batch) for batch in records((source,)))  # what is imported and cached once does not count
+    tracemalloc.start()
+    sum(len(batch) for batch in records((source,)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
 
 
 @pytest.mark.parametrize("wrong", [{"fraction": 0.0}, {"fraction": 1.5}, {"count": 0}, {"limit": 0}, {"weight": 0.0}])

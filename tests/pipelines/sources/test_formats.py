@@ -191,7 +191,7 @@ def test_a_folder_of_classes_gives_labels(lake: Lake, tmp_path: Path) -> None:
 
 
 def test_several_pictures_of_a_webdataset_stand_in_their_order(lake: Lake, tmp_path: Path) -> None:
-    said = json.dumps({"question": "Which?", "answer": "left"}).encode()
+    said = json.dumps({"question": "Which?", "answer": "left", "image": "train/7.png"}).encode()
     tar(tmp_path / "in" / "a.tar", [("x/7.1.png", FILES[1]), ("x/7.0.png", FILES[0]), ("x/7.json", said)])
     tar(tmp_path / "in" / "b.tar", [("8.png", FILES[2]), ("8.txt", b"A caption.\n"), ("8.cls", b"3")])
     done = ingested(lake, tmp_path / "in")
