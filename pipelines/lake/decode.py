@@ -90,6 +90,8 @@ def _rgb(opened: Image.Image) -> Image.Image:
     if opened.has_transparency_data:
         shown = opened.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB")
+    if opened.mode == "RGB":
+        return opened._new(opened.im)  # the same pixels without the file: `convert` would copy them
     return opened.convert("RGB")
 
 

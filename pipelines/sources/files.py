@@ -43,11 +43,12 @@ def visible(base: Path, *patterns: str) -> list[Path]:
 
 
 def named(source: Source, *suffixes: str) -> list[str]:
-    """Files of a source that end so, relative to its folder; the source itself where it is such a file."""
+    """Files of a source that end so, or all, relative to its folder; the source itself where it is such a file."""
     if source.path.is_file():
-        return [source.path.name] if source.path.name.lower().endswith(suffixes) else []
-    found = visible(source.path, "*")
-    return [item.relative_to(source.path).as_posix() for item in found if item.name.lower().endswith(suffixes)]
+        found = [source.path.name]
+    else:
+        found = [item.relative_to(source.path).as_posix() for item in visible(source.path, "*")]
+    return [name for name in found if name.lower().endswith(suffixes or "")]
 
 
 def fingerprint(path: Path, images: str = "") -> str:

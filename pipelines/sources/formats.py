@@ -56,6 +56,16 @@ FORMATS: dict[str, Reader] = {
 
 NAMES = ", ".join(FORMATS)
 
+ENDINGS = {
+    ".parquet": "parquet",
+    ".jsonl": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tar": "webdataset",
+}
+"""How the names of files end, and the format that they then are of."""
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -182,25 +192,22 @@ def _format(source: Source) -> str:
         return "datasets"
     if path.is_dir() and llamafactory.is_info(path):
         return "llamafactory"
-    present = {
-        kind: files
-        for kind, reader in FORMATS.items()
-        if kind not in ("datasets", "llamafactory") and (files := reader.files(source))
-    }
-    if "imagefolder" in present:
-        metadata = set(present["imagefolder"])
-        if metadata == {"."}:
-            del present["imagefolder"]
-        else:
-            present = {kind: files for kind, files in present.items() if kind == "imagefolder" or set(files) - metadata}
+    present: dict[str, str] = {}
+    others: set[str] = set()
+    for name in named(source):  # one walk: a folder may hold a million pictures
+        ending = "." + name.lower().rpartition(".")[2]
+        if path.is_dir() and name.rpartition("/")[2] in imagefolder.METADATA:
+            present.setdefault("imagefolder", name)
+        elif ending in ENDINGS and (ending != ".json" or listed.holds_rows(source.base / name)):
+            present.setdefault(ENDINGS[ending], name)
+        elif ending in PICTURE_SUFFIXES or ending == ".arrow":
+            others.add("pictures" if ending in PICTURE_SUFFIXES else "arrow")
     if len(present) == 1:
         return next(iter(present))
     if present:
-        said = "; ".join(f"{kind} ({files[0]})" for kind, files in present.items())
+        said = "; ".join(f"{kind} ({file})" for kind, file in present.items())
         raise SourceError(f"several formats are in it: {said}; say which is meant with `format`")
-    if path.is_dir() and named(source, *PICTURE_SUFFIXES):
-        return "imagefolder"
-    if path.is_dir() and named(source, ".arrow"):
-        return "datasets"
+    if path.is_dir() and others:
+        return "imagefolder" if "pictures" in others else "datasets"
     inside = "; ".join(f"{kind}: {reader.says}" for kind, reader in FORMATS.items())
     raise SourceError(f"it holds none of the formats that are read. They are {inside}")

@@ -19,7 +19,7 @@ from pipelines.sources.record import RECORD_BYTES, BadField, Read, Source, parse
 TOKEN = re.compile(rb'"(?:[^"\\\n]++|\\.)*+(["\n]?)|[\[\]{},]', re.DOTALL)
 """A string, which never holds a raw end of line, or a sign that gives structure. Strings may be cut at the end."""
 
-CHUNK = 1 << 20
+CHUNK = 1 << 16
 CUT_OFF = "the list is cut off in this object: a closing bracket is missing, and what follows it cannot be read"
 
 
@@ -47,7 +47,12 @@ def load(source: Source, file: str, at: str) -> dict[str, Any]:
 
 def files(source: Source) -> list[str]:
     """Files of the source that end with .json and hold rows: a list, or lines that are objects each."""
-    return [name for name in named(source, ".json") if is_list(source.base / name) or _is_lines(source.base / name)]
+    return [name for name in named(source, ".json") if holds_rows(source.base / name)]
+
+
+def holds_rows(path: Path) -> bool:
+    """Whether a file is a list, or lines that are objects each, rather than settings or notes."""
+    return is_list(path) or _is_lines(path)
 
 
 def is_list(path: Path) -> bool:
