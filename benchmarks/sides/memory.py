@@ -28,7 +28,7 @@ def measured(work: Path, sizes: tuple[int, ...]) -> dict[str, Any]:
     found: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
     for size in sizes:
         folder = work / str(size)
-        _prepare(folder, size)
+        prepare(folder, size)
         for kind in KINDS:
             found[kind][str(size)] = measure.child(["-m", "benchmarks.sides.memory", kind, str(folder)])
             assert found[kind][str(size)].pop("rows") == size, f"{kind} of {size} rows lost some"
@@ -47,7 +47,8 @@ def measured(work: Path, sizes: tuple[int, ...]) -> dict[str, Any]:
     }
 
 
-def _prepare(folder: Path, size: int) -> None:
+def prepare(folder: Path, size: int) -> None:
+    """A source of so many lines, and a lake of so many samples."""
     source = folder / "source"
     source.mkdir(parents=True)
     line = json.dumps({"file_name": "none.png", "note": "a record that asks nothing " * 4})

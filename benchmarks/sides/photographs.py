@@ -7,6 +7,7 @@ import json
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def make(path: Path, pictures: int, copies: int, encoded: int) -> Folder:
     if done.exists():
         return folder
     path.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor() as pool:
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         list(pool.map(partial(_save, folder), range(pictures), chunksize=50))
     names = [f"{number:05d}.jpg" for number in range(pictures)]
     asked = {"question": "What does the picture show?", "answer": "a scene", "license": "CC0-1.0"}
