@@ -37,6 +37,13 @@ def export(
     leave_out: Annotated[
         bool, typer.Option("--leave-out", help="Leave out rows whose licence is refused, and export the others.")
     ] = False,
+    preflight: Annotated[
+        str | None,
+        typer.Option(
+            help="A model as recipes name it, `local:PATH`: refuse rows it could not learn from, count tokens."
+        ),
+    ] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="The longest row, for the preflight.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -51,6 +58,7 @@ def export(
     from pipelines.lake import Lake
     from pipelines.lake.runs import named
     from pipelines.prompts import STYLES, Style
+    from pipelines.workers.identity import WorkerSpec, folder_of
 
     if format == "list":
         known = [{"format": name, "says": form.says} for name, form in FORMATS.items()]
@@ -62,7 +70,15 @@ def export(
         if value not in values:
             raise CannotExport(f"--{name} {value!r} is none of {', '.join(each for each in values if each)}")
     choice = Choice(
-        format, cast(Table, table), split, cast(Style, style), tuple(allow or ()), leave_out=leave_out, force=force
+        format,
+        cast(Table, table),
+        split,
+        cast(Style, style),
+        tuple(allow or ()),
+        leave_out=leave_out,
+        force=force,
+        preflight=folder_of(WorkerSpec(preflight)) if preflight else None,
+        max_tokens=max_tokens,
     )
     told = write(Lake(lake), named(lake, run), choice, out, console.Progress("export", unit="rows"))
     if as_json:

@@ -99,6 +99,8 @@ class Progress:
     def __call__(self, done: int, total: int) -> None:
         """`done` of `total` parts, or of what `unit` names, are finished."""
         now = time.monotonic()
+        if done == 0:  # what came before was no part of the work whose end is foretold
+            self.started = now
         if not total or now - self.said < self.every:
             return
         self.said = now

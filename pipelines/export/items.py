@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
@@ -97,6 +97,7 @@ class Item:
     row: Mapping[str, Any]
     own: tuple[Shot, ...]
     made: Mapping[str, Shot]
+    measured: Mapping[str, int] = field(default_factory=dict)  # what preflight counted
 
     @property
     def sample_id(self) -> str:
@@ -116,7 +117,12 @@ class Item:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The columns that every format carries beside its own: text, `options` a list of text."""
+        """The columns that every format carries beside its own: text, `options` a list of text; counts of tokens."""
+        return {**self.said, **self.measured}
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """The columns `FACTS`."""
         known = {"split": self.split, "options": self.options, "answer": self.answer}
         return {name: known[name] if name in known else self.row.get(name) for name in FACTS}
 
@@ -142,7 +148,7 @@ class Selection:
     def __init__(self, lake: Lake, run: Run, table: Table, split: str | None, scratch: Path) -> None:
         self._lake, self._split, self._table = lake, split, table
         self._database: duckdb.DuckDBPyConnection = connect(run_views(lake, run))
-        self._database.execute(f"SET temp_directory = '{scratch}'; SET memory_limit = '1GB'; SET threads = 2")
+        self._database.execute(f"SET temp_directory = '{scratch}'; SET memory_limit = '512MB'; SET threads = 2")
         self._database.execute(_SELECTED.format(rows=_ROWS[table]))
 
     def close(self) -> None:

@@ -46,7 +46,8 @@ class Shot:
 def shot(image_id: str, data: bytes, pixels: Callable[[str], Image.Image]) -> Shot:
     """The picture of an id; `pixels` gives what the id names. Raises what Pillow raises for what is no picture."""
     if reads_alike(image_id, data):
-        return Shot(image_id, strip(data))
+        bare = strip(data)
+        return Shot(image_id, bare, redrawn=bare[:2] != data[:2])  # formats that cannot be cut become PNG
     return Shot(image_id, encode(pixels(image_id)), redrawn=True)
 
 

@@ -68,8 +68,9 @@ class Shards:
     """
 
     folder: Path
-    features: Any  # datasets.Features: their Arrow schema tells loaders which columns are pictures
+    features: Any  # datasets.Features: their Arrow schema tells loaders which columns are pictures; others are counts
     names: str = "data/{split}-{number:05d}-of-{count:05d}.parquet"
+    _schema: pa.Schema | None = None
     _rows: list[dict[str, Any]] = field(default_factory=list)
     _split: str | None = None
     _files: dict[str, list[Path]] = field(default_factory=dict)
@@ -80,6 +81,11 @@ class Shards:
         if split != self._split:
             self._end_shard()
             self._split = split
+        if self._schema is None:
+            from datasets import Value
+
+            counted = {name: Value("int64") for name in record if name not in self.features}
+            self._schema = type(self.features)({**self.features, **counted}).arrow_schema
         self._rows.append(record)
         if len(self._rows) == GROUP_ROWS:
             self._end_group()
@@ -96,7 +102,7 @@ class Shards:
     def _end_group(self) -> None:
         if not self._rows or self._split is None:
             return
-        table = pa.Table.from_pylist(self._rows, schema=self.features.arrow_schema)
+        table = pa.Table.from_pylist(self._rows, schema=self._schema)
         if self._writer is None:
             files = self._files.setdefault(self._split, [])
             files.append(self._path(self._split, len(files)))
@@ -119,14 +125,12 @@ class Shards:
 
 @dataclass
 class Written:
-    """One text file per split, opened by its first record."""
+    """One text file per split. `add(stream, record, count)` writes the record that `count` others stand before."""
 
     folder: Path
     suffix: str
-    begin: Callable[[IO[str]], None]
     add: Callable[[IO[str], Any, int], None]
-    end: Callable[[IO[str]], None]
-    name: Callable[[str], str] = str
+    end: str = ""
     _stream: IO[str] | None = None
     _split: str | None = None
     _count: int = 0
@@ -134,29 +138,21 @@ class Written:
     def write(self, split: str, record: Any) -> None:
         if split != self._split or self._stream is None:
             self.close()
-            target = self.folder / f"{self.name(split)}{self.suffix}"
-            target.parent.mkdir(parents=True, exist_ok=True)
+            target = self.folder / f"{split}{self.suffix}"
             self._stream, self._split, self._count = target.open("w", encoding="utf-8", newline=""), split, 0
-            self.begin(self._stream)
         self.add(self._stream, record, self._count)
         self._count += 1
 
     def close(self) -> None:
         if self._stream is not None:
-            self.end(self._stream)
+            self._stream.write(self.end)
             self._stream.close()
         self._stream = None
 
 
-def _nothing(stream: IO[str]) -> None:
-    """No frame around the records."""
-
-
-def lines(folder: Path, name: Callable[[str], str] = str) -> Written:
+def lines(folder: Path) -> Written:
     """`<split>.jsonl`: one JSON object a line."""
-    return Written(
-        folder, ".jsonl", _nothing, lambda stream, record, _: print(_json(record), file=stream), _nothing, name
-    )
+    return Written(folder, ".jsonl", lambda stream, record, _: print(_json(record), file=stream))
 
 
 def listed(folder: Path) -> Written:
@@ -165,20 +161,22 @@ def listed(folder: Path) -> Written:
     def add(stream: IO[str], record: Any, count: int) -> None:
         stream.write(("[\n" if count == 0 else ",\n") + _json(record))
 
-    return Written(folder, ".json", _nothing, add, lambda stream: print("\n]", file=stream))
+    return Written(folder, ".json", add, "\n]\n")
 
 
 def table(folder: Path, columns: Sequence[str], suffix: str, sign: str) -> Written:
-    """`<split>.csv` or `.tsv`: a line of names, then a line for each record; lists are JSON."""
+    """`<split>.csv` or `.tsv`: a line of names (`columns`, and what the first record has besides), then a line for each
+    record; lists are JSON.
+    """
 
-    def row(stream: IO[str], values: Sequence[Any]) -> None:
+    def add(stream: IO[str], record: dict[str, Any], count: int) -> None:
+        names = [*columns, *(name for name in record if name not in columns)]
+        cells = [_json(value) if isinstance(value, list) else value for value in map(record.get, names)]
         # Every cell is quoted: the csv module leaves a lone carriage return bare, which readers take for a line's end.
-        csv.writer(stream, delimiter=sign, lineterminator="\n", quoting=csv.QUOTE_ALL).writerow(values)
+        writer = csv.writer(stream, delimiter=sign, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        writer.writerows([names, cells] if count == 0 else [cells])
 
-    def add(stream: IO[str], record: dict[str, Any], _: int) -> None:
-        row(stream, [_json(value) if isinstance(value, list) else value for value in map(record.get, columns)])
-
-    return Written(folder, suffix, lambda stream: row(stream, columns), add, _nothing)
+    return Written(folder, suffix, add)
 
 
 @dataclass

@@ -22,7 +22,8 @@ def record(item: Item, style: Style) -> dict[str, Any]:
         "images": [cell(shot) for shot in item.own],
         "ability": item.row["task"],
         "reward_model": {"style": "rule", "ground_truth": item.answer},
-        "extra_info": {"index": item.index, **item.facts},
+        "extra_info": {"index": item.index, **item.said},
+        **item.measured,
     }
 
 

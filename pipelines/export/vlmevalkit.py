@@ -48,6 +48,7 @@ def record(item: Item, style: Style) -> dict[str, Any]:
         "category": item.row["task"],
         "split": item.split,
         **facts,
+        **item.measured,
     }
 
 

@@ -11,12 +11,13 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pipelines.export import FORMATS
 from pipelines.export.items import Selection, Table, Unfit
 from pipelines.export.licences import refused, tally
+from pipelines.export.preflight import Preflight
 from pipelines.export.sinks import put
 from pipelines.lake import Lake, files
 from pipelines.lake.runs import Run
@@ -51,7 +52,8 @@ class Choice:
     """What is exported. `split` None is what the format is for, `all` is everything.
 
     `allow`: reasons (unknown, nc, nd) and names of licences that are let through. `leave_out`: export the rest when the
-    licence gate refuses rows, instead of nothing.
+    licence gate refuses rows, instead of nothing. `preflight`: the transformers folder of the model that is to be
+    trained; rows that it could not learn from are refused, longer ones than `max_tokens` among them.
     """
 
     format: str
@@ -61,6 +63,8 @@ class Choice:
     allow: tuple[str, ...] = ()
     leave_out: bool = False
     force: bool = False
+    preflight: Path | None = None
+    max_tokens: int | None = None
 
 
 def export(
@@ -73,6 +77,8 @@ def export(
     if choice.table == "captions" and not form.captions:
         able = ", ".join(name for name, each in FORMATS.items() if each.captions)
         raise CannotExport(f"{choice.format} holds questions, and captions have none; {able} can hold captions")
+    if choice.table == "captions" and choice.preflight:
+        raise CannotExport("preflight checks questions, and captions have none")
     _check_place(lake, out, choice.force)
     split = None if choice.table != "curated" or choice.split == "all" else choice.split or form.split
     temp = files.temporary(out, "export")
@@ -110,16 +116,20 @@ def _write(
     """Every row: exported rows by split, pictures, redrawn ones, exported rows by licence, refused rows by reason."""
     form = FORMATS[choice.format]
     sink = form.sink(folder)
+    check = Preflight(choice.preflight, choice.max_tokens) if choice.preflight else None
     exported, carried, reasons = Counter[str](), Counter[str](), Counter[str]()
     pictures = redrawn = 0
     (folder / ABOUT).mkdir()
     with (folder / ABOUT / "refused.jsonl").open("w", encoding="utf-8") as refusals:
         for number, row in enumerate(selection.rows(), start=1):
+            progress(number - 1, total)
             why = refused(row["licenses"], choice.allow)
             problem = f"licences {', '.join(row['licenses'])}"
             if not why:
                 try:
                     item = selection.item(row, exported[row["split"]], traced=form.traced)
+                    if check:
+                        item = replace(item, measured=check.measure(item, choice.style, taught=form.traced))
                     record = form.record(item, choice.style)
                 except Unfit as error:
                     why, problem = (error.reason,), str(error)
@@ -136,7 +146,6 @@ def _write(
             carried[str(row["license"])] += 1
             pictures += len(item.own)
             redrawn += sum(shot.redrawn for shot in item.own)
-            progress(number, total)
     sink.close()
     if form.finish:
         form.finish(folder, list(exported))

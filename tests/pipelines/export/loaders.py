@@ -15,6 +15,8 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
+from tests.conftest import require
+
 Loaded = tuple[list[Image.Image], dict[str, Any]]
 
 
@@ -60,6 +62,7 @@ def csv_files(out: Path, scratch: Path) -> Iterator[Loaded]:
 
 
 def webdataset(out: Path, scratch: Path) -> Iterator[Loaded]:
+    require("webdataset")
     import webdataset as wds
 
     for row in wds.WebDataset(sorted(map(str, out.glob("*.tar"))), shardshuffle=False).decode("pilrgb"):

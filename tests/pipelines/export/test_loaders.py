@@ -20,8 +20,6 @@ from schemas.ids import canonical_json
 from tests.pipelines.export.lakes import Given, lake_of, seeded, traced
 from tests.pipelines.export.loaders import LOADERS, Loaded
 
-pytest.importorskip("datasets")
-
 
 @pytest.fixture(scope="module")
 def given_rows() -> list[Given]:

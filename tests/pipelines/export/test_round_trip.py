@@ -19,8 +19,6 @@ from tests.pipelines.export.loaders import LOADERS
 from tests.pipelines.jobs import picture, rows
 from tests.pipelines.sources.made import ingested, told
 
-pytest.importorskip("datasets")
-
 
 def odd(kind: str) -> tuple[str, bytes]:
     """Pictures that loaders read in their own ways."""

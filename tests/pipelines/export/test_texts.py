@@ -28,8 +28,6 @@ from tests.pipelines.export.lakes import file_bytes
 from tests.pipelines.export.loaders import LOADERS, tsv
 from tests.pipelines.jobs import picture
 
-datasets = pytest.importorskip("datasets")
-
 PICTURES = [Shot(picture_id(picture(seed, 56)), file_bytes(seed, "PNG")) for seed in range(3)]
 
 SPICE = st.sampled_from(

@@ -14,10 +14,7 @@ from pipelines.lake.runs import Run
 from pipelines.prompts import conversation
 from tests.pipelines.export.lakes import Given, file_bytes, given, lake_of, seeded, traced
 
-pytest.importorskip("trl")
-
 WEIGHTS = Path(__file__).resolve().parents[3] / "trainers" / "seedling" / "weights"
-pytestmark = pytest.mark.skipif(not (WEIGHTS / "model.safetensors").is_file(), reason="the seedling has no weights")
 
 
 @pytest.fixture(scope="module")

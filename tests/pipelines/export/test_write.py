@@ -19,8 +19,6 @@ from pipelines.lake.runs import Run
 from tests.pipelines.export.lakes import Given, file_bytes, given, lake_of, seeded, traced
 from tests.pipelines.export.loaders import json_files
 
-pytest.importorskip("datasets")
-
 
 @pytest.fixture
 def rows() -> list[Given]:
