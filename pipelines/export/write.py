@@ -7,6 +7,7 @@ which rows are not, and why: rows chosen = rows exported + rows refused.
 
 from __future__ import annotations
 
+import glob
 import json
 import shutil
 from collections import Counter
@@ -25,6 +26,9 @@ from pipelines.prompts import Style
 
 ABOUT = ".evolens"
 """Hidden, so that no loader takes it for data."""
+
+DEBRIS = "export"
+"""Marks the temporary folders of exports: `.tmp-export-<name>-<process>-<number>`."""
 
 
 class CannotExport(ValueError):
@@ -79,9 +83,13 @@ def export(
         raise CannotExport(f"{choice.format} holds questions, and captions have none; {able} can hold captions")
     if choice.table == "captions" and choice.preflight:
         raise CannotExport("preflight checks questions, and captions have none")
+    for node in run.nodes.values():
+        if choice.table != "curated" and node.stage == "screen" and lake.find(node.key) is None:
+            raise CannotExport(f"run {run.run_id} has not screened its rows yet; `evolens run` goes on with it")
     _check_place(lake, out, choice.force)
     split = None if choice.table != "curated" or choice.split == "all" else choice.split or form.split
-    temp = files.temporary(out, "export")
+    temp = files.temporary(out, f"{DEBRIS}-{out.name}")
+    _sweep(temp.parent, out.name)
     temp.mkdir()
     selection = Selection(lake, run, choice.table, split, temp)
     try:
@@ -190,12 +198,22 @@ def _check_place(lake: Lake, out: Path, force: bool) -> None:
         raise CannotExport(f"{out} holds something that is no export; --force replaces exports alone")
 
 
+def _sweep(folder: Path, name: str) -> None:
+    """Remove what killed exports to the same place left; those of living processes stay."""
+    from psutil import pid_exists
+
+    for debris in folder.glob(f".tmp-{DEBRIS}-{glob.escape(name)}-*"):
+        pid = debris.name.removeprefix(f".tmp-{DEBRIS}-{name}-").partition("-")[0]
+        if pid.isdigit() and not pid_exists(int(pid)):
+            shutil.rmtree(debris, ignore_errors=True)
+
+
 def _swap(temp: Path, out: Path) -> None:
     """Give the finished folder its name; what was there goes away last."""
     if not out.exists():
         temp.rename(out)
         return
-    old = files.temporary(out, "export-old")
+    old = files.temporary(out, f"{DEBRIS}-{out.name}")
     out.rename(old)
     temp.rename(out)
     shutil.rmtree(old)

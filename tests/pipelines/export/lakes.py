@@ -119,8 +119,12 @@ def seeded(seed: int = 0) -> list[Given]:
     return rows
 
 
-def lake_of(root: Any, rows: list[Given], captions: tuple[tuple[int, str], ...] = ()) -> tuple[Lake, Run]:
-    """A lake of these rows with one complete run. `captions`: (which row's first picture, text)."""
+def lake_of(
+    root: Any, rows: list[Given], captions: tuple[tuple[int, str], ...] = (), held: tuple[str, ...] = ()
+) -> tuple[Lake, Run]:
+    """A lake of these rows with one complete run. `captions`: (which row's first picture, text). `held`: ids that the
+    screen dropped.
+    """
     lake = Lake(root)
 
     def leave(row: Row, p: Content, ctx: Context) -> Expansion:
@@ -147,6 +151,7 @@ def lake_of(root: Any, rows: list[Given], captions: tuple[tuple[int, str], ...] 
                 if each.split
             ],
             "captions": [_caption(rows[number], text) for number, text in captions],
+            "rejects": [{"stage": "screen", "row_id": each, "reason": "email"} for each in held],
         }
         return Expansion((), also)
 
@@ -154,7 +159,7 @@ def lake_of(root: Any, rows: list[Given], captions: tuple[tuple[int, str], ...] 
     stage = Stage(
         "given", 1, "expand", Content, "n", "samples", leave, source=lambda p: [{"n": "0"}], side_tables=sides
     )
-    digest = content_id("given", [[each.sample["sample_id"], each.split] for each in rows])
+    digest = content_id("given", [[[each.sample["sample_id"], each.split] for each in rows], list(held)])
     key = run_stage(lake, StageCall(stage, Content(digest=digest))).key
     return lake, run_of(lake, key)
 

@@ -97,6 +97,23 @@ def test_there_and_back(name: str, tmp_path: Path) -> None:
     assert {row["license"] for row in again} == {"CC0-1.0"}
 
 
+@pytest.mark.parametrize("name", PLAIN)
+def test_captions_come_back(name: str, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    given_captions = [Row(files(20 + number), "", "", caption=f"{number}: {text}") for number, text in enumerate(TEXTS)]
+    WRITERS[name](source, given_captions)
+    lake = Lake(tmp_path / "lake")
+    done = ingested(lake, source, license="CC0-1.0")
+    captions = {row["caption_id"]: row["text"] for row in rows(lake, done, "captions")}
+    assert len(captions) == len(TEXTS)
+    export(lake, run_of(lake, done.key), Choice(name, "captions"), tmp_path / "out")
+    again = Lake(tmp_path / "again")
+    read_again = ingested(again, tmp_path / "out")
+    assert told(again, read_again) == {}
+    assert {row["caption_id"]: row["text"] for row in rows(again, read_again, "captions")} == captions
+
+
 def own_rows() -> list[Given]:
     """What only our own columns can say: typed answers, options in conversations, a trace with a tool's picture."""
     rows = [*seeded(5), traced()]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +143,48 @@ def test_a_broken_export_leaves_the_old_one(
         export(*stored, Choice("jsonl", leave_out=True, force=True), out)
     assert tree(out) == before
     assert not debris(tmp_path)
+
+
+def test_what_the_screen_held_back_is_not_given_away(tmp_path: Path) -> None:
+    rows = [given((file_bytes(1),), "A?", "a", split="rl"), given((file_bytes(2),), "B?", "b")]
+    captions = ((0, "A sign."), (1, "A card."))
+    stored = lake_of(tmp_path / "lake", rows, captions)
+    export(*stored, Choice("jsonl", "captions"), tmp_path / "captions")
+    first, second = (row["sample_id"] for _, row in json_files(tmp_path / "captions", tmp_path))
+    stored = lake_of(tmp_path / "screened", rows, captions, (rows[1].sample["sample_id"], second))
+    export(*stored, Choice("jsonl", "samples"), tmp_path / "one")
+    assert [row["question"] for _, row in json_files(tmp_path / "one", tmp_path)] == ["A?"]
+    export(*stored, Choice("jsonl", "captions"), tmp_path / "two")
+    assert [row["sample_id"] for _, row in json_files(tmp_path / "two", tmp_path)] == [first]
+
+
+def test_a_screen_that_is_not_done_stops_an_export(tmp_path: Path) -> None:
+    lake, run = lake_of(tmp_path / "lake", [traced()])
+    run.plan("screen", round=0, stage="screen", key="0" * 32)
+    with pytest.raises(CannotExport, match="has not screened its rows yet"):
+        export(lake, run, Choice("jsonl", "samples"), tmp_path / "out")
+    assert export(lake, run, Choice("jsonl"), tmp_path / "out").exported == {"sft": 1}
+
+
+def test_a_killed_export_leaves_nothing_for_long(stored: tuple[Lake, Run], tmp_path: Path) -> None:
+    """Killed while it writes: the place stays empty, and the next export clears up behind it."""
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from pipelines.export.write import Choice, export\n"
+        "from pipelines.lake import Lake\n"
+        "from pipelines.lake.runs import named\n"
+        "lake = Lake(sys.argv[1])\n"
+        "die = lambda done, total: os.kill(os.getpid(), signal.SIGKILL) if done == 2 else None\n"
+        "export(lake, named(lake.root, 'latest'), Choice('jsonl', leave_out=True), Path(sys.argv[2]), die)\n"
+    )
+    out = tmp_path / "out"
+    killed = subprocess.run([sys.executable, "-c", code, str(stored[0].root), str(out)])
+    assert killed.returncode == -signal.SIGKILL
+    assert not out.exists() and len(debris(tmp_path)) == 1
+    export(*stored, Choice("jsonl", leave_out=True), out)
+    assert not debris(tmp_path)
+    assert {"sft.jsonl", "rl.jsonl"} <= set(tree(out))
 
 
 @pytest.mark.parametrize("name", FORMATS)
