@@ -77,7 +77,7 @@ def said(turns: list[tuple[str, str]], fields: Mapping[str, Any]) -> Said:
     if isinstance(given, str) and (wrapped := _ANSWER.fullmatch(given)):
         given = wrapped[1].strip()
     close(reply if given is None else given)
-    if own := stated(fields, questions[0].shown):
+    if own := stated({**fields, "answer": fields.get("answer") if given is None else given}, questions[0].shown):
         questions = [own]
     return Said(tuple(questions), (), marks, needs_picture=False)
 

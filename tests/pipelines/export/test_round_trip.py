@@ -126,7 +126,7 @@ def own_rows() -> list[Given]:
     return rows
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", [*WRITERS, "trl-sft", "trl-grpo"])
 def test_what_the_lake_says_comes_back(name: str, tmp_path: Path) -> None:
     wanted = own_rows()
     lake, run = lake_of(tmp_path / "lake", wanted)
