@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from pipelines.sources import FORMATS, Source, SourceError, fingerprint, open_source
 from pipelines.tasks import FAMILIES
 from schemas.recipe import BankRecipe, Recipe, RecipeError, SourceRecipe, TaskRecipe, did_you_mean
 
@@ -26,8 +27,16 @@ def check_recipe(recipe: Recipe) -> None:
 
 
 def source_path(recipe: Recipe, source: SourceRecipe) -> Path:
-    """Where a source lies."""
-    return (recipe.folder / Path(source.path).expanduser()).resolve()
+    """Where a source lies; of a dataset on the hub its name."""
+    path = (recipe.folder / Path(source.path).expanduser()).resolve()
+    return Path(source.path) if source.format == "datasets" and not path.exists() else path
+
+
+def source_of(recipe: Recipe, source: SourceRecipe) -> Source:
+    """A source as the ingest stage takes it. Raises `pipelines.sources.SourceError`."""
+    path = source_path(recipe, source)
+    mark = fingerprint(path, images=source.images, format=source.format, revision=source.revision)
+    return Source(**{**source.model_dump(), "path": path, "fingerprint": mark})
 
 
 def _task(where: str, entry: TaskRecipe | BankRecipe, dials: Mapping[str, int]) -> Iterator[str]:
@@ -39,9 +48,12 @@ def _task(where: str, entry: TaskRecipe | BankRecipe, dials: Mapping[str, int]) 
 
 def _source(recipe: Recipe, source: SourceRecipe) -> Iterator[str]:
     where, path = f"sources.{source.name}", source_path(recipe, source)
-    if not path.exists():
-        yield f"{where}.path: {path} does not exist"
-    elif source.format == "imagefolder" and not path.is_dir():
-        yield f"{where}.format: an imagefolder is a folder, and {path.name} is a file"
-    elif source.format == "parquet" and path.is_dir() and next(path.rglob("metadata.jsonl"), None):
-        yield f"{where}.format: {path.name} is an imagefolder: a metadata.jsonl is in it"
+    if source.format == "datasets" and not path.exists() and source.revision:
+        return  # on the hub: it is looked at when its turn comes
+    if source.format not in (None, *FORMATS):
+        yield f"{where}.format: there is no format {source.format!r}{did_you_mean(str(source.format), list(FORMATS))}"
+        return
+    try:
+        open_source(Source(**{**source.model_dump(), "path": path, "fingerprint": ""}))
+    except SourceError as error:
+        yield f"{where}.{'format' if source.format and path.exists() else 'path'}: {error}"

@@ -15,7 +15,15 @@ from flows.packages import check_packages
 
 check_packages()  # before any command, and with it a package of another, is imported
 
-from flows import command_data, command_lake, command_run, command_serve  # noqa: E402 - the check above comes first
+from flows import (  # noqa: E402 - the check above comes first
+    command_compare,
+    command_data,
+    command_export,
+    command_lake,
+    command_report,
+    command_run,
+    command_serve,
+)
 
 app = typer.Typer(
     name="evolens",
@@ -25,7 +33,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (command_run, command_data, command_lake, command_serve):
+COMMANDS = (command_run, command_data, command_compare, command_report, command_export, command_lake, command_serve)
+for module in COMMANDS:
     module.register(app)
 
 

@@ -1,4 +1,4 @@
-"""Commands that look at data: query, show, rejects."""
+"""Commands that look at data: query, show."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ def register(app: typer.Typer) -> None:
     """Add this file's commands."""
     app.command()(query)
     app.command()(show)
-    app.command()(rejects)
 
 
 def query(
@@ -66,36 +65,6 @@ def show(
     if pictures is not None:
         for path in view.write_pictures(lake, pictures):
             console.err.print(f"wrote {path}")
-
-
-def rejects(
-    lake: LakeFolder = LAKE,
-    stage: Annotated[str | None, typer.Option(help="Only this stage.")] = None,
-    rule: Annotated[str | None, typer.Option(help="Only this rule; shows rows.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many rows to show.")] = 20,
-    as_json: AsJson = False,
-) -> None:
-    """Say which rows were dropped or failed, by stage and rule, and show them.
-
-    Example: `evolens rejects --stage verify --rule wrong_answer`
-    """
-    wanted = [("stage", stage), ("reason", rule)]
-    given = [(name, value) for name, value in wanted if value is not None]
-    where = " AND ".join(f"{name} = ?" for name, _ in given) or "true"
-    everything = (
-        "(SELECT run_id, round, stage, row_id, reason, value, threshold, payload FROM rejects UNION ALL "
-        "SELECT run_id, round, stage, row_id, 'failed: ' || kind, NULL, NULL, message FROM failures)"
-    )
-    if rule is None:
-        sql = f"SELECT stage, reason, count(*) AS rows FROM {everything} WHERE {where} GROUP BY ALL ORDER BY ALL"
-    else:
-        sql = f"SELECT * FROM {everything} WHERE {where} ORDER BY stage, row_id LIMIT {limit:d}"
-    with _catalog(lake) as connection:
-        rows, names = _rows(connection, sql, [value for _, value in given])
-    if as_json:
-        console.print_json(rows)
-    else:
-        console.table("Dropped and failed rows", rows, names)
 
 
 def _catalog(lake: Path) -> duckdb.DuckDBPyConnection:

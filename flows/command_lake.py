@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
-def catalog(lake: LakeFolder = LAKE) -> None:
+def catalog(lake: LakeFolder = LAKE, as_json: AsJson = False) -> None:
     """Rebuild catalog.duckdb from the lake's manifests; open shells keep the old one.
 
     Example: `evolens catalog --lake lake && duckdb lake/catalog.duckdb`
@@ -26,7 +26,11 @@ def catalog(lake: LakeFolder = LAKE) -> None:
     from pipelines.lake import Lake
     from pipelines.lake.catalog import build_catalog
 
-    console.out.print(f"wrote {build_catalog(Lake(_existing(lake)))}")
+    path = build_catalog(Lake(_existing(lake)))
+    if as_json:
+        console.print_json({"catalog": str(path)})
+    else:
+        console.out.print(f"wrote {path}")
 
 
 def gc(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from flows import console, recipes
+from flows.command_ingest import ingest
 
 if TYPE_CHECKING:
     from flows.plan import Plan, Step
@@ -21,7 +22,6 @@ Settings = Annotated[
 ]
 Rounds = Annotated[int | None, typer.Option(min=1, help="Rounds of the flywheel; the recipe says how many by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Limit = Annotated[int | None, typer.Option(help="Read only so many records.")]
 
 LAKE = Path("lake")
 
@@ -91,24 +91,35 @@ def stage(
     Example: `evolens stage difficulty quickstart`
     """
     made, _, _ = _planned(recipe, lake, rounds, settings)
-    _run_until(made, [_node(made, name)], as_json)
+    rows = _run(made, [_node(made, name)])
+    if as_json:
+        console.print_json(rows)
+    else:
+        console.table("Funnel", rows)
 
 
 def train(
-    trainer: Annotated[str, typer.Argument(help="sft or grpo.")],
+    trainer: Annotated[Literal["sft", "grpo"], typer.Argument(help="Imitation (sft), or it and reinforcement (grpo).")],
     recipe: RecipeName = recipes.DEFAULT,
     lake: LakeFolder = LAKE,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train the policy of the recipe's first round by SFT or GRPO.
+    """Train the policy of the recipe's first round by SFT or GRPO, on data that is made first where it is not there.
 
-    Example: `evolens train sft quickstart --set stages.sft.steps=50`
+    Example: `evolens train sft quickstart --lake lake --set stages.sft.steps=50`
     """
-    if trainer not in ("sft", "grpo"):
-        raise typer.BadParameter(f"{trainer!r} is neither sft nor grpo")
+    from flows.policies import weights_of
+
     made, _, _ = _planned(recipe, lake, None, settings)
-    _run_until(made, [f"r1/{trainer}"], as_json)
+    name = f"r1/{trainer}"
+    rows = _run(made, [name])
+    folder = weights_of(made.lake, made.nodes[name].key)
+    if as_json:
+        console.print_json({"stage": name, "key": made.nodes[name].key, "policy": str(folder), "funnel": rows})
+    else:
+        console.table("Funnel", rows)
+        console.out.print(f"policy {folder}   in a recipe: `policy: {{url: local:{folder}}}`")
 
 
 def evaluate(
@@ -116,45 +127,17 @@ def evaluate(
 ) -> None:
     """Evaluate base, +SFT, +GRPO and the controls of the first round on the evaluation banks.
 
-    Example: `evolens eval quickstart`
+    What they are trained from is made first where it is not there. Example: `evolens eval quickstart --lake lake`
     """
     from flows.plan import ARMS
-    from flows.results import as_rows, comparisons
-    from flows.running import run_named, show_accuracy
+    from flows.running import accuracy, show_accuracy
 
     made, _, _ = _planned(recipe, lake, None, settings)
-    run_named(made, [f"r1/evaluate_{arm}" for arm in ARMS])
+    _run(made, [f"r1/evaluate_{arm}" for arm in ARMS])
     if as_json:
-        console.print_json(as_rows(comparisons(made.lake, made, 1)))
+        console.print_json(accuracy(made, 1))
     else:
         show_accuracy(made, 1)
-
-
-def ingest(
-    source: Annotated[Path, typer.Argument(help="A folder with metadata.jsonl, or Parquet files.")],
-    lake: LakeFolder = LAKE,
-    name: Annotated[str | None, typer.Option(help="Name of the source; the folder's name by default.")] = None,
-    license_: Annotated[str, typer.Option("--license", help="Licence of rows that state none.")] = "unknown",
-    limit: Limit = None,
-    max_failed: Annotated[
-        float, typer.Option(min=0, max=1, help="The share of records that may fail; more, and nothing is ingested.")
-    ] = 1.0,
-    as_json: AsJson = False,
-) -> None:
-    """Bring real data into a lake, by itself. Records that cannot be read are listed; exits 1 when none can be.
-
-    Example: `evolens ingest examples/photographs --lake lake`
-    """
-    from flows.running import ingest_source
-
-    made = ingest_source(source, lake, name, license_, limit, max_failed)
-    if as_json:
-        console.print_json(made.as_json())
-    else:
-        made.print()
-    if made.unreadable:
-        console.fail(f"{source}: not one of its {made.manifest.counts.read} records could be read")
-        raise typer.Exit(1)
 
 
 def replay(
@@ -215,15 +198,12 @@ def _planned(
     return made, opened, steps(made, newest_keys(made))
 
 
-def _run_until(made: Plan, names: list[str], as_json: bool) -> None:
+def _run(made: Plan, names: list[str]) -> list[dict[str, Any]]:
+    """Run nodes of a plan and what they need; returns the funnel."""
     from flows.results import funnel
     from flows.running import run_named
 
-    rows = funnel(made.lake, run_named(made, names))
-    if as_json:
-        console.print_json(rows)
-    else:
-        console.table("Funnel", rows)
+    return funnel(made.lake, run_named(made, names))
 
 
 def _node(made: Plan, name: str) -> str:

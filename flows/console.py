@@ -92,13 +92,15 @@ def accuracy(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[str,
 class Progress:
     """Says how far a stage is, with the time it still needs, once it has taken more than five seconds."""
 
-    def __init__(self, name: str, every: float = 5.0) -> None:
-        self.name, self.every = name, every
+    def __init__(self, name: str, every: float = 5.0, unit: str = "parts") -> None:
+        self.name, self.every, self.unit = name, every, unit
         self.started = self.said = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
-        """`done` of `total` parts are finished."""
+        """`done` of `total` parts, or of what `unit` names, are finished."""
         now = time.monotonic()
+        if done == 0:  # what came before was no part of the work whose end is foretold
+            self.started = now
         if not total or now - self.said < self.every:
             return
         self.said = now
@@ -107,7 +109,7 @@ class Progress:
             return
         left = (now - self.started) / done * (total - done) if done else None
         eta = f", about {left:.0f} s to go" if left is not None else ""
-        err.print(f"[dim]  {self.name}: {done} of {total} parts{eta}[/dim]")
+        err.print(f"[dim]  {self.name}: {done} of {total} {self.unit}{eta}[/dim]")
 
 
 def fail(message: str) -> None:

@@ -14,14 +14,14 @@ from typing import Any
 import PIL
 from pydantic import BaseModel, ValidationError
 
-from flows import policies
-from flows.checks import check_recipe, source_path
+from flows import policies, screening
+from flows.changes import differences
+from flows.checks import check_recipe, source_of
 from pipelines import banks, curate, deduplicate, difficulty, explore, influence, ingest, synthesize, verify, vicrit
 from pipelines.lake import Lake
-from pipelines.sources import fingerprint
 from pipelines.stage import Stage, StageCall, WorkerSpec
 from pipelines.tasks import FAMILIES
-from schemas.ids import Json, seed_of
+from schemas.ids import seed_of
 from schemas.recipe import BankRecipe, Recipe, RecipeError, did_you_mean, explain
 from trainers import evaluate, grpo, sft
 
@@ -42,7 +42,7 @@ PARAMETERS: dict[str, type[BaseModel]] = {
         grpo.STAGE,
         evaluate.STAGE,
     )
-}
+} | {"screen": screening.Settings}
 """Stages whose parameters a recipe may set under `stages:`."""
 
 ARMS = ("base", "sft", "grpo", "control_sft", "control_grpo")
@@ -147,18 +147,10 @@ def _shared(plan: Plan) -> _Pool:
         )
     samples: tuple[str, ...] = ()
     if recipe.sources:
-        sources = tuple(
-            ingest.Source(
-                name=source.name,
-                path=source_path(recipe, source),
-                fingerprint=fingerprint(source_path(recipe, source)),
-                license=source.license,
-                limit=source.limit,
-                columns=source.columns,
-            )
-            for source in recipe.sources
-        )
+        sources = tuple(source_of(recipe, source) for source in recipe.sources)
         samples = (plan.add("ingest", ingest.STAGE, ingest.Parameters(sources=sources)),)
+        if screened := screening.settings(recipe):
+            samples = (screening.add(plan, samples, screened),)
     return _Pool(nodes["evaluation"], nodes["influence"], samples)
 
 
@@ -182,6 +174,8 @@ def _round(
     mix = tuple(synthesize.Mix(task=task.task, dial=task.dial, count=task.count) for task in recipe.tasks)
     drawn = synthesize.Parameters(mix=mix, seed=seed_of(recipe.seed, "round", number))
     made = add(name("synthesize"), synthesize.STAGE, drawn, versions=RENDERER)
+    if (screened := screening.settings(recipe)) and screened.generated:
+        made = screening.add(plan, (made,), screened, number)
     explored = add(name("explore"), explore.STAGE, plan.parameters(explore.STAGE), (made,), policy)
     verified = add(name("verify"), verify.STAGE, plan.parameters(verify.STAGE), (made, explored), versions=RENDERER)
     captioned = (*pool.samples, made)
@@ -193,7 +187,7 @@ def _round(
         deduplicate.STAGE,
         plan.parameters(deduplicate.STAGE),
         (*samples, pool.banks, pool.targets),
-        policies.base(recipe.embedder),
+        policies.base(recipe.embedder) if recipe.embedder else None,
     )
     measured = add(name("difficulty"), difficulty.STAGE, plan.parameters(difficulty.STAGE), (*samples, unique), policy)
     influenced = add(
@@ -259,7 +253,7 @@ def _why(plan: Plan, node: Node, key: str | None, again: set[str]) -> str:
     call, reasons = node.call, []
     if old.version != call.stage.version:
         reasons.append(f"code version {old.version} → {call.stage.version}")
-    reasons += _differences(old.parameters, call.parameters.model_dump(mode="json"), "")
+    reasons += differences(old.parameters, call.parameters.model_dump(mode="json"))
     if tuple(old.inputs) != call.inputs:
         changed = [upstream for upstream in node.inputs if upstream in again]
         reasons.append("input changed: " + (", ".join(changed) or "other stages"))
@@ -268,15 +262,3 @@ def _why(plan: Plan, node: Node, key: str | None, again: set[str]) -> str:
     if dict(old.versions) != dict(call.versions):
         reasons.append("another renderer")
     return "; ".join(reasons) or "its key changed"
-
-
-def _differences(old: Json, new: Json, path: str) -> list[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        names = dict.fromkeys([*old, *new])
-        return [line for key in names for line in _differences(old.get(key), new.get(key), f"{path}.{key}".strip("."))]
-    return [] if old == new else [f"{path} {_short(old)} → {_short(new)}"]
-
-
-def _short(value: Json) -> str:
-    text = " ".join(str(value).split())
-    return text if len(text) <= 40 else text[:37] + "…"

@@ -55,7 +55,12 @@ def _weights(recipe: WorkerRecipe) -> str:
 def trained(lake: Lake, key: str) -> WorkerSpec:
     """The policy of a train stage: named by the stage's key, so that plans know it before it exists (design §3)."""
     identity = WorkerIdentity("local", TRAINED, revision=key)
-    return WorkerSpec(identity, partial(_open_trained, str(lake.artifact(key) / POLICY), identity))
+    return WorkerSpec(identity, partial(_open_trained, str(weights_of(lake, key)), identity))
+
+
+def weights_of(lake: Lake, key: str) -> Path:
+    """The transformers folder that a train stage leaves, at the key that serves it."""
+    return lake.artifact(key) / POLICY
 
 
 def _open_trained(

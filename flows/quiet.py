@@ -13,6 +13,7 @@ QUIET = {
     "DO_NOT_TRACK": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
@@ -34,4 +35,6 @@ def hush() -> None:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=FutureWarning)  # of transformers and TRL about each other
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what is wrong with a picture stands in its failure
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     logging.basicConfig(level=logging.ERROR)  # Beam warns on the root logger of clients that nobody asked for

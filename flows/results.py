@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flows.plan import Node, Plan
 from pipelines.lake import Lake
 from schemas.outcome import Counts
 from trainers.statistics import holm, paired_bootstrap
+
+if TYPE_CHECKING:
+    from flows.plan import Node, Plan
 
 FUNNEL = ("read", "kept", "expanded", "rejected", "failed", "children", "children_kept")
 

@@ -19,8 +19,8 @@ from pipelines import ingest
 from pipelines.lake import Manifest, runs
 from pipelines.lake.catalog import NAME as CATALOG
 from pipelines.lake.catalog import build_catalog
-from pipelines.runner import replay, run_stage
-from pipelines.sources import SourceError, fingerprint
+from pipelines.runner import in_process, replay, run_stage
+from pipelines.sources import Source
 from pipelines.stage import StageCall
 from schemas.ids import content_id
 from schemas.recipe import Recipe, load
@@ -99,7 +99,9 @@ def run_recipe(recipe: str, lake: Path, rounds: int | None, overrides: dict[str,
 def run_named(plan: Plan, names: Sequence[str]) -> list[Node]:
     """Run nodes and what they need, without Prefect, as a partial run; returns them. What is made is not recorded."""
     nodes = with_inputs(plan, names)
-    if any(plan.lake.find(plan.lake.resolve(node.key)) is None for node in nodes):
+    todo = [node for node in nodes if plan.lake.find(plan.lake.resolve(node.key)) is None]
+    console.err.print(f"{len(todo)} of {len(nodes)} stages to run" if todo else "Nothing to run: all is made.")
+    if todo:
         run = _record(plan, nodes)
         with failing(run):
             for node in nodes:
@@ -134,9 +136,8 @@ def summary(recipe: Recipe, lake: Path, ran: bool, began: float, *, as_json: boo
     plan = make_plan(recipe, open_lake(lake))
     numbers = range(1, recipe.rounds + 1)
     if as_json:
-        compared = [row for number in numbers for row in as_rows(comparisons(plan.lake, plan, number))]
         rows = funnel(plan.lake, list(plan.nodes.values()))
-        console.print_json({"ran": ran, "funnel": rows, "comparisons": compared})
+        console.print_json({"ran": ran, "funnel": rows, "rounds": [accuracy(plan, number) for number in numbers]})
         return
     console.table("Funnel", funnel(plan.lake, list(plan.nodes.values())))
     console.out.print(f"took {time.monotonic() - began:.1f} s; {console.peak_memory()}\n")
@@ -147,6 +148,15 @@ def summary(recipe: Recipe, lake: Path, ran: bool, began: float, *, as_json: boo
     if not ran:
         console.out.print("Nothing was run again: every stage was already made by an earlier run.")
     console.out.print(f"lake {lake}   catalog {lake / CATALOG}   card {card_path(plan)}")
+
+
+def accuracy(plan: Plan, number: int) -> dict[str, Any]:
+    """A round's accuracy by arm and bank, with the number of questions, and the paired comparisons: for programs."""
+    found = {
+        arm: {bank: {"n": len(each), "accuracy": sum(each.values()) / len(each)} for bank, each in banks.items()}
+        for arm, banks in scores(plan.lake, plan, number).items()
+    }
+    return {"round": number, "accuracy": found, "comparisons": as_rows(comparisons(plan.lake, plan, number))}
 
 
 def show_accuracy(plan: Plan, number: int) -> None:
@@ -191,26 +201,21 @@ class Made:
             console.err.print(f"  … and {len(self.failures) - 10} more; see table failures")
 
 
-def ingest_source(
-    path: Path, folder: Path, name: str | None, license_: str, limit: int | None, max_failed: float
-) -> Made:
+def ingest_source(source: Source, folder: Path, max_failed: float, processes: int = 1) -> Made:
     """Ingest one source by itself, as a run of its own name that the catalog shows.
 
     The run fails when no record can be read, or more than the share `max_failed` cannot.
     """
-    path = path.resolve()
-    if not path.exists():
-        raise SourceError(f"{path}: no such folder or Parquet file")
     lake = open_lake(folder)
-    called = name or path.stem
-    source = ingest.Source(name=called, path=path, fingerprint=fingerprint(path), license=license_, limit=limit)
     call = StageCall(ingest.STAGE, ingest.Parameters(sources=(source,)), max_failed=max_failed)
-    run = runs.start_run(lake.root, f"ingest-{called}", call.key)
+    run = runs.start_run(lake.root, f"ingest-{source.name}", call.key)
     run.plan("ingest", round=0, stage="ingest", key=call.key)
     done = lake.find(call.key) is not None
+    said = console.Progress(f"ingest of {source.name}")
+    runner = in_process if processes == 1 else runner_of(processes)
     with failing(run), run.working("ingest", call.key, reused=done):
-        manifest = run_stage(lake, call)
-    made = Made(called, manifest, not done, lake.read(manifest.key, "failures").to_pylist())
+        manifest = run_stage(lake, call, runner=runner, progress=lambda state: said(state.parts_done, state.parts))
+    made = Made(source.name, manifest, not done, lake.read(manifest.key, "failures").to_pylist())
     run.finish("failed" if made.unreadable else "complete")
     build_catalog(lake)
     return made

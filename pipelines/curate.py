@@ -4,13 +4,15 @@ Why: everything that is known about a sample (difficulty, influence, checks, clu
 selection policy is a query, and the query stands in the lake beside what it chose. Next to it stands a control: as many
 samples for each split, drawn at random from the same pool, so that a gain can be told from luck.
 
-Reads `samples`, `traces`, `checks`, `difficulty`, `influence`, `clusters`, `injections`, `captions`; the pool is the
-samples that have a cluster. The recipe's SELECT sees those names, plus `pool` (the samples with `cluster_id`,
-`trace_id` of the verified trace, and the columns of difficulty). It returns `sample_id` and `split` (`sft` or `rl`), in
-the order in which they are to be taught.
+Reads `samples`, `traces`, `checks`, `difficulty`, `influence`, `clusters`, `injections`, `captions`. The recipe's
+SELECT sees those names, plus `pool`: the samples that have a cluster and meet `eligible`, with `cluster_id`, `trace_id`
+of the verified trace, `influence`, and the columns of difficulty. It returns `sample_id` and `split` (`sft` or `rl`),
+in the order in which they are to be taught. What should be taught to nobody belongs into `eligible` and not into the
+SELECT, or the control has to take what the selection passes over, and a selection that knows nothing beats it.
 
 Writes `curated`, one row per sample and arm. No cluster and no pair is in both splits of one arm: the first row in the
-query's order decides, the later are dropped as `other_split`. Further drops: `not_selected`, `no_verified_trace`.
+query's order decides, the later are dropped as `other_split`. Further drops: `not_eligible`, `not_selected`,
+`no_verified_trace`.
 """
 
 from __future__ import annotations
@@ -24,24 +26,29 @@ from typing import Any
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipelines.near import Groups
 from pipelines.stage import Context, Stage
 from schemas.arrow import TABLES
 from schemas.ids import content_id
 from schemas.outcome import Drop, Keep, Outcome
 
-VERSION = 1
+VERSION = 2
 
 SPLITS = ("sft", "rl")
+DEALS = 32
+
+DEFAULT_ELIGIBLE = "pass_rate IS DISTINCT FROM 1"
+"""All but what the policy always gets right."""
 
 DEFAULT_SQL = """
 WITH turns AS (SELECT *, dense_rank() OVER (ORDER BY cluster_id) % 3 AS turn FROM pool)
 SELECT sample_id, CASE turn WHEN 0 THEN 'rl' ELSE 'sft' END AS split
 FROM turns
-WHERE CASE turn WHEN 0 THEN zero_variance < 0.75 ELSE trace_id IS NOT NULL AND pass_rate < 1 END
+WHERE CASE turn WHEN 0 THEN zero_variance < 0.75 ELSE trace_id IS NOT NULL END
 ORDER BY influence DESC NULLS LAST, sample_id
 """
-"""Two clusters of three for imitation, of what the policy does not always get right; the third for reinforcement, where
-it is right now and then, so that the rewards of a group differ. The most helpful come first."""
+"""Two clusters of three for imitation; the third for reinforcement, where the policy is right now and then, so that the
+rewards of a group differ. The most helpful come first."""
 
 POOL = """
 CREATE TABLE pool AS
@@ -63,6 +70,10 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    eligible: str = Field(
+        DEFAULT_ELIGIBLE,
+        description="An SQL condition over `pool`: who may be chosen at all, by the selection and by the control.",
+    )
     sql: str = Field(
         DEFAULT_SQL, description="SELECT sample_id, split … ORDER BY …; a DuckDB query over the tables above."
     )
@@ -71,7 +82,7 @@ class Parameters(BaseModel):
 
 
 class SelectionError(ValueError):
-    """The recipe's SELECT cannot be used; one line says why and what would be right."""
+    """The recipe's SELECT or condition cannot be used; one line says why and what would be right."""
 
 
 @dataclass(frozen=True)
@@ -89,26 +100,31 @@ class Candidate:
         return (f"cluster:{self.cluster_id}", *((f"pair:{self.pair_id}",) if self.pair_id else ()))
 
 
-def select(tables: Mapping[str, pa.Table], sql: str) -> tuple[dict[str, Candidate], list[tuple[str, str]]]:
-    """The pool, and the (sample_id, split) rows of the SELECT in its order. Raises `SelectionError`."""
+def select(
+    tables: Mapping[str, pa.Table], sql: str, eligible: str
+) -> tuple[dict[str, Candidate], list[tuple[str, str]]]:
+    """The pool of the eligible, and the (sample_id, split) rows of the SELECT in its order. Raises `SelectionError`."""
     import duckdb
 
     with duckdb.connect(":memory:", config={"threads": 1, "python_enable_replacements": False}) as database:
         for name in TABLES:
-            if re.search(rf"\b{name}\b", f"{POOL} {sql}"):
+            if re.search(rf"\b{name}\b", f"{POOL} {eligible} {sql}"):
                 database.register("arrow_rows", tables[name])
                 database.execute(f'CREATE TABLE "{name}" AS FROM arrow_rows')
                 database.unregister("arrow_rows")
         database.execute(POOL)
-        # The query comes from a recipe: it may read these tables, and no file or network.
+        # Condition and query come from a recipe: they may read these tables, and no file or network.
         database.execute("SET enable_external_access = false")
         database.execute("SET lock_configuration = true")
-        found = database.execute("SELECT sample_id, cluster_id, pair_id, trace_id FROM pool").fetchall()
-        pool = {row[0]: Candidate(*row) for row in found}
+        field = "eligible"
         try:
+            database.execute(f"DELETE FROM pool WHERE ({eligible}\n) IS NOT TRUE")
+            found = database.execute("SELECT sample_id, cluster_id, pair_id, trace_id FROM pool").fetchall()
+            field = "sql"
             chosen: pa.Table = database.sql(sql).to_arrow_table()
         except duckdb.Error as error:
-            raise SelectionError(f"curate.sql: {' '.join(str(error).split())}") from error
+            raise SelectionError(f"curate.{field}: {' '.join(str(error).split())}") from error
+    pool = {row[0]: Candidate(*row) for row in found}
     missing = {"sample_id", "split"} - set(chosen.column_names)
     if missing:
         raise SelectionError(
@@ -119,7 +135,10 @@ def select(tables: Mapping[str, pa.Table], sql: str) -> tuple[dict[str, Candidat
         if split not in SPLITS:
             raise SelectionError(f"curate.sql: split {split!r} of sample {sample} is neither 'sft' nor 'rl'")
         if sample not in pool:
-            raise SelectionError(f"curate.sql returns sample {sample!r}, which is not in the pool")
+            raise SelectionError(
+                f"curate.sql returns sample {sample!r}, which is not in the pool: select FROM pool, which holds "
+                f"what has a cluster and meets curate.eligible ({' '.join(eligible.split())})"
+            )
     if len({sample for sample, _ in rows}) < len(rows):
         raise SelectionError("curate.sql returns a sample more than once; each sample has one split")
     return pool, rows
@@ -141,32 +160,55 @@ def split_apart(wanted: Sequence[tuple[Candidate, str]]) -> tuple[dict[str, str]
 
 
 def control(pool: Sequence[Candidate], sizes: Mapping[str, int], seed: int) -> dict[str, str]:
-    """A random choice with the same number per split, under the same rules; fewer where the pool has no more."""
-    order = sorted(pool, key=lambda sample: sample.sample_id)
-    random.Random(f"control:{seed}").shuffle(order)
-    owner: dict[str, str] = {}
-    left = dict(sizes)
-    chosen = dict[str, str]()
-    # A sample without a verified trace can only be rl, so sft is served first from those that have one.
-    for split in SPLITS:
-        for sample in order:
-            if not left.get(split) or sample.sample_id in chosen or (split == "sft" and sample.trace_id is None):
-                continue
-            if all(owner.get(group, split) == split for group in sample.groups):
-                owner.update(dict.fromkeys(sample.groups, split))
-                chosen[sample.sample_id] = split
-                left[split] -= 1
-    return chosen
+    """A random choice with the same number per split, under the same rules; fewer where no deal found as many.
+
+    What may not be torn apart is dealt to the splits at random, to each in proportion to its size; each split then
+    draws its rows from all that it was dealt. Where that leaves a split short, it is dealt again.
+    """
+    groups, units = Groups(), dict[str, list[Candidate]]()
+    for sample in pool:
+        groups.join(f"sample:{sample.sample_id}", f"cluster:{sample.cluster_id}")
+        if sample.pair_id:
+            groups.join(f"sample:{sample.sample_id}", f"pair:{sample.pair_id}")
+    for sample in sorted(pool, key=lambda each: each.sample_id):
+        units.setdefault(groups.find(f"sample:{sample.sample_id}"), []).append(sample)
+    draw = random.Random(f"control:{seed}")
+    best = dict[str, str]()
+    for _ in range(DEALS):
+        dealt = _deal(list(units.values()), sizes, draw)
+        chosen = {
+            sample.sample_id: split
+            for split in SPLITS
+            for sample in draw.sample(dealt[split], min(sizes.get(split, 0), len(dealt[split])))
+        }
+        best = max(best, chosen, key=len)
+        if len(best) == sum(sizes.values()):
+            break
+    return best
+
+
+def _deal(
+    units: Sequence[Sequence[Candidate]], sizes: Mapping[str, int], draw: random.Random
+) -> dict[str, list[Candidate]]:
+    """The rows that each split may draw from: each unit, in random order, goes where the most is missing."""
+    dealt: dict[str, list[Candidate]] = {split: [] for split in SPLITS}
+    for unit in draw.sample(units, len(units)):
+        usable = {"sft": [sample for sample in unit if sample.trace_id], "rl": unit}
+        takers = [split for split in SPLITS if usable[split] and sizes.get(split)]
+        if takers:
+            neediest = min(takers, key=lambda split: len(dealt[split]) / sizes[split])
+            dealt[neediest] += usable[neediest]
+    return dealt
 
 
 def run(tables: Mapping[str, pa.Table], p: Parameters, ctx: Context) -> Iterator[tuple[str, Outcome]]:
-    """Every sample of the pool: chosen in one arm or both, or dropped."""
+    """Every sample that has a cluster: chosen in one arm or both, or dropped."""
     del ctx
-    pool, rows = select(tables, p.sql)
+    pool, rows = select(tables, p.sql, p.eligible)
     curated, dropped = split_apart([(pool[sample], split) for sample, split in rows])
     sizes = {split: list(curated.values()).count(split) for split in SPLITS}
     random_arm = control(list(pool.values()), sizes, p.seed) if p.control else {}
-    selection = content_id("selection", p.sql)
+    selection = content_id("selection", [p.eligible, p.sql])
     places: dict[str, list[dict[str, Any]]] = {}
     for arm, chosen in (("curated", curated), ("random", random_arm)):
         position = dict.fromkeys(SPLITS, 0)
@@ -188,7 +230,7 @@ def run(tables: Mapping[str, pa.Table], p: Parameters, ctx: Context) -> Iterator
         if found:
             yield sample, Keep(found[0], {"curated": found[1:]})
         else:
-            yield sample, Drop(dropped.get(sample, "not_selected"))
+            yield sample, Drop(dropped.get(sample, "not_selected" if sample in pool else "not_eligible"))
 
 
 STAGE = Stage(

@@ -6,9 +6,12 @@ cluster is a connected component of near pictures. Two samples are duplicates on
 question and answer all agree, so that two questions about one picture, and the two answers to an edited pair, all stay.
 Members of a pair stand or fall together.
 
-Reads `samples` (all that may be taught) and `fingerprints` (of all banks). Writes `clusters`, and `embeddings` of the
-samples' pictures. Drops: `in_bank:<name>`, `duplicate`, `pair` (its mate was dropped); the first in id order stays.
-Samples that share an image cluster or a pair have one `cluster_id`, and `curate` never cuts such a group in two.
+Without an embedder the hashes alone decide, and no picture is opened: `images` holds the hash of each.
+
+Reads `samples` (all that may be taught), `images` and `fingerprints` (of all banks). Writes `clusters`, and
+`embeddings` of the samples' pictures. Drops: `in_bank:<name>`, `duplicate`, `pair` (its mate was dropped); the first in
+id order stays. Samples that share an image cluster or a pair have one `cluster_id`, and `curate` never cuts such a
+group in two.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from schemas.ids import content_id
 from schemas.outcome import Drop, Fail, Keep, Outcome, Row
 from schemas.requests import Embed, Failed, Vector
 
-VERSION = 1
+VERSION = 2
 
 SQL = "SELECT sample_id, image_ids, question, answer, state_id, pair_id FROM samples"
 
@@ -95,12 +98,14 @@ def run(tables: Mapping[str, pa.Table], p: Parameters, ctx: Context) -> Iterator
     samples, marks = tables["input"].to_pylist(), tables["fingerprints"].to_pylist()
     pool = sorted({image for row in samples for image in row["image_ids"]})
     held = sorted({mark["image_id"] for mark in marks})
-    hashes, vectors, broken = features(sorted({*pool, *held}), p.wave, ctx)
+    looked = sorted({*pool, *held})
+    vectors, broken = embedded(looked, p.wave, ctx) if ctx.has_worker else ({}, {})
     lost = [image for image in held if image in broken]
     if lost:
         raise RuntimeError(f"bank picture {lost[0]} has no embedding: {broken[lost[0]].message}")
-    sound = sorted(vectors)
-    matrix = np.stack([vectors[image] for image in sound]) if sound else np.zeros((0, 1), np.float32)
+    sound = [image for image in looked if image not in broken]
+    hashes = hashed(sound, [*marks, *tables["images"].select(["image_id", "phash"]).to_pylist()], ctx)
+    matrix = np.stack([vectors[image] for image in sound]) if vectors else None
     near = [
         (sound[i], sound[j])
         for i, j in near_pairs([hashes[image] for image in sound], matrix, p.phash_distance, p.cosine, p.cosine_alone)
@@ -125,7 +130,7 @@ def run(tables: Mapping[str, pa.Table], p: Parameters, ctx: Context) -> Iterator
     kept = [row for row in samples if row["sample_id"] not in reasons]
     groups = split_groups(kept, pictures)
     sizes = Counter(groups.values())
-    embedder = ctx.worker.identity.name
+    embedder = ctx.worker.identity.name if ctx.has_worker else "phash"
     for row in samples:
         sample, also = row["sample_id"], {"embeddings": list[Row]()}
         for image in row["image_ids"]:
@@ -150,23 +155,28 @@ def run(tables: Mapping[str, pa.Table], p: Parameters, ctx: Context) -> Iterator
             yield sample, Keep({"sample_id": sample, **place}, also)
 
 
-def features(
+def embedded(
     images: Sequence[str], wave: int, ctx: Context
-) -> tuple[dict[str, str], dict[str, np.ndarray[Any, np.dtype[np.float32]]], dict[str, Failed]]:
-    """Perceptual hash and unit embedding of each picture, and what went wrong with those that have none."""
-    hashes, vectors, broken = {}, {}, {}
+) -> tuple[dict[str, np.ndarray[Any, np.dtype[np.float32]]], dict[str, Failed]]:
+    """Unit embedding of each picture, and what went wrong with those that have none."""
+    vectors, broken = {}, {}
     for start in range(0, len(images), wave):
         block = images[start : start + wave]
         for image, result in zip(block, answer(ctx.worker, [Embed(image, image) for image in block]), strict=True):
             if isinstance(result, Vector):
                 vector = np.asarray(result.values, dtype=np.float32)
                 vectors[image] = vector / max(float(np.linalg.norm(vector)), 1e-12)
-                hashes[image] = perceptual_hash(ctx.image(image))
             else:
                 broken[image] = (
                     result if isinstance(result, Failed) else Failed("protocol", "the worker sent no vector")
                 )
-    return hashes, vectors, broken
+    return vectors, broken
+
+
+def hashed(images: Sequence[str], known: Sequence[Row], ctx: Context) -> dict[str, str]:
+    """Perceptual hash of each picture: as a row of `known` tells, or looked at where none does."""
+    told = {row["image_id"]: row["phash"] for row in known if row["phash"]}
+    return {image: told.get(image) or perceptual_hash(ctx.image(image)) for image in images}
 
 
 def in_bank(samples: Sequence[Row], marks: Sequence[Row], near: Sequence[tuple[str, str]]) -> dict[str, str]:

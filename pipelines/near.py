@@ -19,7 +19,7 @@ def perceptual_hash(image: Image.Image) -> str:
 
 def near_pairs(
     hashes: Sequence[str],
-    vectors: NDArray[np.float32],
+    vectors: NDArray[np.float32] | None,
     distance: int,
     cosine: float,
     alone: float = 2.0,
@@ -29,7 +29,7 @@ def near_pairs(
 
     Near are pictures whose hashes differ in at most `distance` bits and whose vectors have at least `cosine`, and those
     whose vectors alone have at least `alone`: cut, shifted and framed copies have other hashes. FAISS finds candidates
-    by both, block by block.
+    by both, block by block. Without `vectors` the hashes alone decide.
     """
     import faiss
 
@@ -38,11 +38,15 @@ def near_pairs(
     bits = np.frombuffer(bytes.fromhex("".join(hashes)), dtype=np.uint8).reshape(len(hashes), -1)
     by_hash = faiss.IndexBinaryFlat(bits.shape[1] * 8)
     by_hash.add(bits)
-    by_vector = faiss.IndexFlatIP(vectors.shape[1])
-    by_vector.add(vectors)
+    if vectors is not None:
+        by_vector = faiss.IndexFlatIP(vectors.shape[1])
+        by_vector.add(vectors)
     for start in range(0, len(hashes), block):
         end = start + block
         alike = _found(by_hash.range_search(bits[start:end], distance + 1))
+        if vectors is None:
+            yield from ((i, int(j)) for i, some in enumerate(alike, start=start) for j in np.sort(some[some > i]))
+            continue
         close = _found(by_vector.range_search(vectors[start:end], alone - 1e-4))  # FAISS rounds otherwise than numpy
         for i, (some, others) in enumerate(zip(alike, close, strict=True), start=start):
             later = np.union1d(some[some > i], others[others > i])

@@ -22,11 +22,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+import pyarrow as pa
 from PIL import Image
 from pydantic import BaseModel
 
 from pipelines.lake import Lake
+from pipelines.lake.decode import decode
 from pipelines.lake.images import PictureStore, picture_of
+from pipelines.near import perceptual_hash
 from schemas.arrow import TABLES
 from schemas.ids import content_id
 from schemas.outcome import Row
@@ -44,9 +47,10 @@ ENGINE_TABLES = frozenset({"images", "rejects", "failures", "failures_detail", "
 class Stage:
     """One job. Input rows come from `sql` over the tables of the upstream stages, or from `source(parameters)`.
 
-    `$name` in `sql` is bound to the parameter of that name. Rows are sorted by `id_column`, whose values must be
-    distinct and not null: a repeated id is an error. `table` receives the rows of `Keep`; `side_tables` are what
-    `also` may name beside the engine's own. In an expand stage each `Child.child_id` is distinct in the whole stage.
+    A source of many rows returns a reader of batches, which are sorted on disk. `$name` in `sql` is bound to the
+    parameter of that name. Rows are sorted by `id_column`, whose values must be distinct and not null: a repeated id is
+    an error. `table` receives the rows of `Keep`; `side_tables` are what `also` may name beside the engine's own. In an
+    expand stage each `Child.child_id` is distinct in the whole stage.
     """
 
     name: str
@@ -57,7 +61,7 @@ class Stage:
     table: str
     run: Callable[..., Any]
     sql: str = ""
-    source: Callable[[Any], Iterable[Row]] | None = None
+    source: Callable[[Any], Iterable[Row] | pa.RecordBatchReader] | None = None
     side_tables: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -164,6 +168,11 @@ class Context:
         return self._worker
 
     @property
+    def has_worker(self) -> bool:
+        """Whether this call has a worker: a stage may know how to do without."""
+        return self._worker is not None
+
+    @property
     def _pictures(self) -> PictureStore:
         return self._lake.pictures
 
@@ -193,10 +202,13 @@ class Context:
         Give pixels (stored as PNG), or file bytes (stored as they are), or both to spare decoding (`image` pixels
         and `data` the bytes they came from). Storing a picture twice stores it once.
         """
+        if isinstance(image, bytes):
+            data, image = image, decode(image)
         picture = picture_of(image, data)
         row: Row = {
             "image_id": picture.image_id,
             "bytes_sha": picture.sha,
+            "phash": perceptual_hash(image),  # now, while the pixels are there: who needs it later need not decode
             "width": picture.width,
             "height": picture.height,
             "format": picture.format,

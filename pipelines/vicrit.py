@@ -7,7 +7,10 @@ among those it can prove.
 
 Reads `captions` and the `samples` they were written for. Writes `injections`; beside them the question as `samples`
 (task `vicrit`, type `span`), its oracle `traces`, and their `checks`: there is no action to repeat, so the verdict of
-the verifier is the whole check. Drops: `no_clause` (a human caption: nothing in it is proven), `no_provable_swap`.
+the verifier is the whole check.
+
+Drops: `no_clause` (a human caption: nothing in it is proven), `no_provable_swap`, `over_limit`
+(value: which injection this would have been).
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from schemas.ids import seed_of
 from schemas.outcome import Drop, Fail, Keep, Outcome, Row
 from schemas.rows import lineage
 
-VERSION = 2
+VERSION = 3
 
 SQL = """
 SELECT c.*, s.program, s.source, s.dial, s.state_id, s.task AS family
@@ -57,11 +60,13 @@ def run(tables: Mapping[str, pa.Table], p: Parameters, ctx: Context) -> Iterator
     """Every caption → one injection, or a drop. Captions are served in an order drawn from the seed, not by family."""
     del ctx
     used: Counter[str] = Counter()
+    beyond = 0
     captions = tables["input"].to_pylist()
     for caption in sorted(captions, key=lambda row: seed_of("vicrit", p.seed, row["caption_id"])):
         made = sum(used.values())
         if p.limit is not None and made >= p.limit:
-            yield caption["caption_id"], Drop("over_limit", made + 1, p.limit)
+            beyond += 1
+            yield caption["caption_id"], Drop("over_limit", made + beyond, p.limit)
         else:
             yield caption["caption_id"], _one(caption, p, used)
 

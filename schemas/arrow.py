@@ -41,6 +41,13 @@ CLAUSE = pa.struct(
         pa.field("fact", _json),
     ]
 )
+FIND = pa.struct(
+    [
+        pa.field("rule", _text),
+        pa.field("shown", _text),  # masked text; null for a classifier's score
+        pa.field("value", _float),
+    ]
+)
 _SAMPLE: dict[str, pa.DataType] = {
     "sample_id": _text,
     "image_ids": _texts,
@@ -74,6 +81,7 @@ TABLES: dict[str, pa.Schema] = {
         path=_text,
         license=_text,
         pack=_text,
+        phash=_text,  # 64-bit perceptual hash; null in files that older versions wrote
     ),
     "samples": _schema(**_SAMPLE),
     "traces": _schema(
@@ -186,6 +194,12 @@ TABLES: dict[str, pa.Schema] = {
         size=_int,
         embedder=_text,
     ),
+    "findings": _schema(  # what stage look saw in each picture
+        image_id=_text,
+        lines=_int,
+        found=pa.list_(FIND),
+    ),
+    "screened": _schema(row_id=_text, kind=_text, pictures=_int),  # kind: sample | caption
     "curated": _schema(
         sample_id=_text,
         trace_id=_text,

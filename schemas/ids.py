@@ -59,7 +59,9 @@ def image_id(width: int, height: int, rgb: bytes) -> str:
     """Id of a picture: its size and its RGB pixels (rows from the top, 3 bytes a pixel), not its file format."""
     if len(rgb) != 3 * width * height:
         raise ValueError(f"{len(rgb)} bytes are not {width}x{height} RGB pixels")
-    return digest(f"image:{width}x{height}:".encode() + rgb)
+    found = hashlib.blake2b(f"image:{width}x{height}:".encode(), digest_size=16)
+    found.update(rgb)
+    return found.hexdigest()
 
 
 def picture_id(picture: Image.Image) -> str:

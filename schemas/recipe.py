@@ -44,18 +44,28 @@ class WorkerRecipe(Strict):
 
 
 class SourceRecipe(Strict):
-    """Real data to ingest; relative paths are relative to the recipe's folder.
+    """Real data to ingest; relative paths are relative to the recipe's folder. docs/ingest.md says it all.
 
-    `format` holds the source to a layout: an imagefolder, or Parquet files alone; without it either will do. `columns`
-    maps our field names to the source's.
+    `format` is how rows are stored, `convention` what their columns mean; both are found by looking where absent.
+    `columns` maps our field names to the source's. `limit` takes the first records, `fraction` and `count` a sample
+    drawn by `seed`; sources that state a `weight` are mixed in that proportion.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     path: str
-    format: Literal["imagefolder", "parquet"] | None = None
+    format: str | None = None
+    convention: str | None = None
     license: str = UNKNOWN_LICENSE
-    limit: int | None = Field(default=None, ge=1)
+    revision: str | None = Field(default=None, min_length=1)
+    config: str | None = None
+    split: str | None = None
+    images: str = ""
     columns: dict[str, str] = Field(default_factory=dict)
+    limit: int | None = Field(default=None, ge=1)
+    fraction: float | None = Field(default=None, gt=0, le=1)
+    count: int | None = Field(default=None, ge=1)
+    seed: int = 0
+    weight: float | None = Field(default=None, gt=0)
 
 
 class TaskRecipe(Strict):
@@ -93,7 +103,9 @@ class Recipe(Strict):
     accumulate: bool = False
     sft_from: Literal["base", "previous"] = "base"
     policy: WorkerRecipe
-    embedder: WorkerRecipe
+    embedder: WorkerRecipe | None = Field(
+        description="Tells near pictures apart; with null their perceptual hashes alone do."
+    )
     sources: tuple[SourceRecipe, ...] = ()
     tasks: tuple[TaskRecipe, ...] = ()
     banks: dict[str, BankRecipe] = Field(min_length=1)

@@ -37,22 +37,25 @@ SWAPPING = (
 WORLD = ("pipelines/tasks/world.py", "pipelines/captions/claims.py", *DRAWING)
 TRAINING = (
     "trainers/policy.py",
+    "trainers/training.py",
     "trainers/images_matter.py",
     "trainers/dataset.py",
     "pipelines/workers/encoding.py",
     *TRACES,
 )
 CODE: dict[str, tuple[str, ...]] = {
-    "ingest": ("pipelines/ingest.py", "pipelines/sources.py"),
+    "ingest": ("pipelines/ingest.py", "pipelines/sources", "pipelines/sources/conventions", "pipelines/verifiers"),
     "banks": ("pipelines/banks.py", "pipelines/near.py", "pipelines/tasks/rows.py", *TRACES, *SWAPPING),
     "synthesize": ("pipelines/synthesize.py", "pipelines/tasks/rows.py", *TRACES),
+    "look": ("pipelines/look.py", "pipelines/ocr.py", "pipelines/personal.py", "pipelines/hooks.py"),
+    "screen": ("pipelines/screen.py", "pipelines/personal.py"),
     "explore": ("pipelines/explore.py", *ATTEMPTS),
     "verify": ("pipelines/verify.py", "pipelines/tools", "pipelines/verifiers"),
     "vicrit": ("pipelines/vicrit.py", "pipelines/verifiers", *TRACES, *SWAPPING),
     "deduplicate": ("pipelines/deduplicate.py", "pipelines/near.py", *FEATURES),
     "difficulty": ("pipelines/difficulty.py", "pipelines/mcts.py", "pipelines/intervals.py", *ATTEMPTS),
     "influence": ("pipelines/influence.py", "pipelines/verifiers", *TRACES, *FEATURES),
-    "curate": ("pipelines/curate.py",),
+    "curate": ("pipelines/curate.py", "pipelines/near.py"),
     "task counting": ("pipelines/tasks/scenes.py", "pipelines/captions/scenes.py", *DRAWING),
     "task search": ("pipelines/tasks/search.py", "pipelines/captions/search.py", *DRAWING),
     "task charts": ("pipelines/tasks/charts.py", "pipelines/tasks/tables.py", "pipelines/captions/charts.py", *DRAWING),

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from pipelines.prompts import Style, conversation
 from pipelines.stage import Context, Stage
@@ -29,25 +29,22 @@ from trainers.environment import ToolEnvironment
 from trainers.images_matter import AllAlike
 from trainers.policy import POLICY, Trained, curve_of, load, narrate, parent, policy_row, save
 from trainers.rewards import REWARDS
+from trainers.training import Taught, train_stage
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from PIL import Image
 
-VERSION = 1
+VERSION = 2
 
 COLUMNS = ("sample_id", "answer", "answer_type", "verifier", "options", "tools_help")
 """What rewards may read of a question."""
 CURVE = ("reward", "reward_std", "frac_reward_zero_std", "entropy", "tools/call_frequency", "completions/mean_length")
 
 
-class Parameters(BaseModel):
+class Parameters(Taught):
     """How rollouts are drawn, what they are paid for, and how fast the policy moves."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    arm: Literal["curated", "random"] = Field("curated", description="Which selection of `curate` is practised.")
-    base: str | None = Field(None, description="Name of the policy that is trained, where it is not an upstream one.")
     steps: int = Field(30, ge=1, description="Optimizer steps.")
     prompts: int = Field(4, ge=2, description="Questions per step.")
     generations: int = Field(8, ge=2, description="Rollouts per question: the group.")
@@ -61,8 +58,6 @@ class Parameters(BaseModel):
     )
     rewards: tuple[str, ...] = Field(tuple(REWARDS), min_length=1, description="Names in `trainers.rewards.REWARDS`.")
     order: Literal["shuffled", "curated"] = Field("curated", description="`curated` keeps the order of the selection.")
-    style: Style = Field("plain", description="`plain`, or `described`: a system turn that explains tools and format.")
-    seed: int = Field(0, ge=0)
 
     @field_validator("rewards")
     @classmethod
@@ -208,17 +203,7 @@ def run(
 
 def stage(base: Path | None = None) -> Stage:
     """The stage, started from the transformers folder `base` (named by parameter `base`) or from an upstream policy."""
-    return Stage(
-        name="grpo",
-        version=VERSION,
-        kind="whole",
-        parameters=Parameters,
-        sql="SELECT DISTINCT arm FROM curated WHERE arm = $arm",
-        id_column="arm",
-        table="policies",
-        side_tables=("rewards",),
-        run=run if base is None else partial(run, base=base),
-    )
+    return train_stage("grpo", VERSION, Parameters, run, base, ("rewards",))
 
 
 STAGE = stage()

@@ -13,37 +13,32 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from pipelines.prompts import Style
 from pipelines.stage import Context, Stage
 from schemas.outcome import Keep, Outcome
 from trainers.dataset import Album, NothingToLearn, lessons, taught
 from trainers.images_matter import image_effect
 from trainers.policy import POLICY, Trained, curve_of, load, narrate, newest_checkpoint, parent, policy_row, save
+from trainers.training import Taught, train_stage
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import torch
     from PIL import Image
 
-VERSION = 1
+VERSION = 2
 
 CHECKED = 16
 """Conversations whose pictures are exchanged before training."""
 
 
-class Parameters(BaseModel):
+class Parameters(Taught):
     """What is taught, for how long, and how fast."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    arm: Literal["curated", "random"] = Field("curated", description="Which selection of `curate` is taught.")
-    base: str | None = Field(None, description="Name of the policy that is trained, where it is not an upstream one.")
     steps: int = Field(300, ge=1, description="Optimizer steps.")
     batch: int = Field(32, ge=2, description="Conversations per step.")
     parts: int = Field(2, ge=1, description="Forward passes per step; a batch is cut by length, to pad less.")
@@ -57,8 +52,6 @@ class Parameters(BaseModel):
         description="Steps between checkpoints, from which a killed training goes on.",
     )
     order: Literal["shuffled", "curated"] = Field("shuffled", description="`curated` keeps the order of the selection.")
-    style: Style = Field("plain", description="`plain`, or `described`: a system turn that explains tools and format.")
-    seed: int = Field(0, ge=0)
 
 
 def train_sft(
@@ -175,16 +168,7 @@ def run(
 
 def stage(base: Path | None = None) -> Stage:
     """The stage, started from the transformers folder `base` (named by parameter `base`) or from an upstream policy."""
-    return Stage(
-        name="sft",
-        version=VERSION,
-        kind="whole",
-        parameters=Parameters,
-        sql="SELECT DISTINCT arm FROM curated WHERE arm = $arm",
-        id_column="arm",
-        table="policies",
-        run=run if base is None else partial(run, base=base),
-    )
+    return train_stage("sft", VERSION, Parameters, run, base)
 
 
 STAGE = stage()

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import duckdb
 
@@ -25,6 +26,13 @@ from schemas.outcome import Counts
 
 NAME = "catalog.duckdb"
 EXTRA = ("run_id", "round", "stage_key")
+REPEATS = "_repeats"
+"""The catalog's table of rows that views leave out, because an earlier row of the run has their name."""
+
+STANDS = {"table_name": "VARCHAR", "run_id": "VARCHAR", "filename": "VARCHAR", "file_row_number": "BIGINT"}
+
+_Place: TypeAlias = tuple[str, str]
+"""Run and file."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +56,26 @@ def build_catalog(lake: Lake) -> Path:
         with duckdb.connect(str(temp)) as connection:
             connection.begin()  # one commit, not one per view
             _write_runs(connection, lake, found)
+            connection.execute(
+                f"CREATE TABLE {REPEATS} ({', '.join(f'{name} {kind}' for name, kind in STANDS.items())})"
+            )
             for table in sorted(TABLES, key="samples".__eq__):  # samples last: its view reads curated
-                view = _view(lake, table, newest)
-                connection.execute(f'CREATE VIEW "all_{table}" AS {_view(lake, table, served)}')
+                hidden = _find_repeats(connection, lake, table, served)
+                view = _view(lake, table, newest, hidden)
+                connection.execute(f'CREATE VIEW "all_{table}" AS {_view(lake, table, served, hidden)}')
                 connection.execute(f'CREATE VIEW "{table}" AS {_with_split(view) if table == "samples" else view}')
             connection.commit()
         temp.replace(target)
     finally:
         temp.unlink(missing_ok=True)
     return target
+
+
+def run_views(lake: Lake, run: runs.Run) -> dict[str, str]:
+    """Every table as this one run sees it, as SELECTs for `tables.connect`, with the columns of the catalog."""
+    served = _served(lake, run)
+    views = {table: _view(lake, table, served) for table in sorted(TABLES, key="samples".__eq__)}
+    return {**views, "samples": _with_split(views["samples"])}
 
 
 def _served(lake: Lake, run: runs.Run) -> list[_Served]:
@@ -67,36 +86,78 @@ def _served(lake: Lake, run: runs.Run) -> list[_Served]:
     return [_Served(run.run_id, number, manifest) for number, manifest in manifests if manifest]
 
 
-def _view(lake: Lake, table: str, served: Sequence[_Served]) -> str:
+def _find_repeats(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, table: str, served: Sequence[_Served]
+) -> frozenset[_Place]:
+    """Fill `_repeats` with the rows of a content-named table that a run made before; returns the files they are in.
+
+    They are found once, here, so that no query has to look for them.
+    """
+    if table not in tables.UNIQUE:
+        return frozenset()
+    names = ", ".join(tables.UNIQUE[table])
+    pieces = [
+        f"SELECT {names}, filename, file_row_number, {_extra(each)} FROM {tables.scan(paths, filename=True)}"
+        for each in served
+        if (paths := _paths(lake, table, each))
+    ]
+    if not pieces:
+        return frozenset()
+    rows = f"({' UNION ALL '.join(pieces)})"
+    sql = tables.repeats(table, rows, "round, filename, file_row_number", within=("run_id",))
+    found = tables.frugal(duckdb.connect, lake.root / "_work", lambda reader: reader.sql(sql).to_arrow_table())
+    connection.register("found", found)
+    connection.execute(f"INSERT INTO {REPEATS} SELECT {tables.quote(table)}, * FROM found")
+    connection.unregister("found")
+    places = found.select(["run_id", "filename"]).group_by(["run_id", "filename"]).aggregate([])
+    return frozenset(zip(*(column.to_pylist() for column in places.columns), strict=True))
+
+
+def _view(lake: Lake, table: str, served: Sequence[_Served], hidden: frozenset[_Place] | None = None) -> str:
+    """A SELECT of the table in these stages. `hidden` names the files whose repeats stand in `_repeats`; without it the
+    SELECT needs no catalog, and finds the repeats itself.
+    """
     pieces = [
         tables.empty_select(
             table,
             ("CAST(NULL AS VARCHAR) AS run_id", "CAST(NULL AS BIGINT) AS round", "CAST(NULL AS VARCHAR) AS stage_key"),
         )
     ]
+    unique = table in tables.UNIQUE
     for each in served:
-        paths = [lake.root / part.name for part in each.manifest.files(table)]
-        if paths:
-            pieces.append(
-                f"SELECT *, {tables.quote(each.run_id)} AS run_id, {each.round}::BIGINT AS round,"
-                f" {tables.quote(each.manifest.key)} AS stage_key FROM {tables.scan(paths, filename=True)}"
-            )
-    names = [*EXTRA, *TABLES[table].names]
-    columns = ", ".join(f'"{name}"' for name in names)
-    union = " UNION ALL BY NAME ".join(pieces)
-    unique = tables.UNIQUE.get(table)
-    if unique is None or len(pieces) == 1:
-        return f"SELECT {columns} FROM ({union})"
-    order = "round, filename, file_row_number"
-    return (
-        f"SELECT {columns} FROM ({union})"
-        f" QUALIFY row_number() OVER (PARTITION BY run_id, {', '.join(unique)} ORDER BY {order}) = 1"
-    )
+        paths = _paths(lake, table, each)
+        marked = [path for path in paths if unique and (hidden is None or (each.run_id, str(path)) in hidden)]
+        alike = hidden is not None and bool(paths) and tables.are_alike(paths)
+        if plain := [path for path in paths if path not in marked]:
+            pieces.append(f"SELECT *, {_extra(each)} FROM {tables.scan(plain, alike=alike)}")
+        if marked:
+            rows = f"SELECT *, {_extra(each)} FROM {tables.scan(marked, filename=True, alike=alike)}"
+            if hidden is not None:
+                known = f"table_name = {tables.quote(table)} AND run_id = {tables.quote(each.run_id)}"
+                rows += f" ANTI JOIN (FROM {REPEATS} WHERE {known}) USING (filename, file_row_number)"
+            pieces.append(rows)
+    names = ", ".join(f'"{name}"' for name in [*EXTRA, *TABLES[table].names])
+    union = f"({' UNION ALL BY NAME '.join(pieces)})"
+    if not unique or hidden is not None or len(pieces) == 1:
+        return f"SELECT {names} FROM {union}"
+    again = tables.repeats(table, union, "round, filename, file_row_number", within=("run_id",))
+    return f"SELECT {names} FROM {union} ANTI JOIN ({again}) USING (run_id, filename, file_row_number)"
+
+
+def _paths(lake: Lake, table: str, each: _Served) -> list[Path]:
+    return [lake.root / part.name for part in each.manifest.files(table)]
+
+
+def _extra(each: _Served) -> str:
+    """The columns of `EXTRA`, constant in one stage of one run."""
+    run, key = tables.quote(each.run_id), tables.quote(each.manifest.key)
+    return f"{run} AS run_id, {each.round}::BIGINT AS round, {key} AS stage_key"
 
 
 def _with_split(samples: str) -> str:
+    # FILTER, not WHERE: only then does DuckDB see that the join changes no row, and skip it where `split` is not asked
     splits = (
-        "SELECT run_id, sample_id, max_by(split, round) AS split FROM curated WHERE arm = 'curated'"
+        "SELECT run_id, sample_id, max_by(split, round) FILTER (arm = 'curated') AS split FROM curated"
         " GROUP BY run_id, sample_id"
     )
     return f"SELECT s.*, c.split FROM ({samples}) s LEFT JOIN ({splits}) c USING (run_id, sample_id)"

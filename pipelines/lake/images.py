@@ -13,9 +13,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image, ImageOps
+from PIL import Image
 
 from pipelines.lake import files
+from pipelines.lake.decode import decode
 from pipelines.lake.parts import Damaged
 from schemas.arrow import PACK
 from schemas.ids import digest, picture_id
@@ -46,12 +47,6 @@ class Picture:
     data: bytes
 
 
-def decode(data: bytes) -> Image.Image:
-    """Bytes of a picture file as RGB pixels, turned as its EXIF orientation says. Raises what Pillow raises."""
-    with Image.open(io.BytesIO(data)) as opened:
-        return ImageOps.exif_transpose(opened).convert("RGB")
-
-
 def encode(image: Image.Image) -> bytes:
     """A picture as PNG; equal pixels give equal bytes on one build."""
     buffer = io.BytesIO()
@@ -65,6 +60,8 @@ def picture_of(image: Image.Image | bytes, data: bytes | None = None) -> Picture
         data, image = image, decode(image)
     if data is None:
         data, kind = encode(image.convert("RGB")), "PNG"
+    elif image.format:
+        kind = image.format
     else:
         with Image.open(io.BytesIO(data)) as opened:
             kind = opened.format or "unknown"

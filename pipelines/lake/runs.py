@@ -129,6 +129,29 @@ def list_runs(root: Path) -> list[Run]:
     return [load_run(root, path.stem) for path in sorted((root / "_runs").glob("*.json"))]
 
 
+class NoRun(LookupError):
+    """No run, or more than one, is called so; the message lists what there is."""
+
+
+def named(root: Path, name: str) -> Run:
+    """The run of an id, of the first characters of one, or of a ref: `latest` is the newest complete run, the name of a
+    recipe the newest complete run of it. Raises `NoRun`.
+    """
+    found, current = list_runs(root), refs(root)
+    if name == "latest":
+        found = [run for run in found if run.run_id in current.values()][-1:]
+    elif name in current:
+        found = [load_run(root, current[name])]
+    else:
+        found = [run for run in found if run.run_id == name] or [run for run in found if run.run_id.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise NoRun(f"{name}: several runs start so: {', '.join(run.run_id for run in found[:6])}")
+    known = ", ".join([*current, *reversed([run.run_id for run in list_runs(root)][-6:])])
+    raise NoRun(f"{name}: no run is called so; known: {known or 'none, for this lake has not one'}")
+
+
 def is_live(run: Run) -> bool:
     """Whether somebody is making this run now."""
     if run.status != "running":

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines.lake import Lake, files
+from pipelines.lake import Lake, files, tables
 from pipelines.stage import StageCall
 from schemas.arrow import TABLES
+
+BATCH_ROWS = 16_384
+"""Rows that are held at once while the input is written."""
 
 
 class BadInput(ValueError):
@@ -35,11 +40,14 @@ def materialise(lake: Lake, call: StageCall, key: str, only: list[str] | None = 
     target = work / "input.parquet"
     temp = files.temporary(target, key)
     part_rows = None if call.stage.kind == "whole" else call.part_rows
-    if call.stage.source is None:
-        with _upstream(lake, call) as connection:
-            rows, parts = _write(_query(connection, call, only), temp, call, part_rows)
+    if call.stage.source is not None:
+        rows, parts = _write_listed(lake, call, key, temp, part_rows, only)
     else:
-        rows, parts = _write(_listed(call, only).to_reader(), temp, call, part_rows)
+        rows, parts = tables.frugal(
+            partial(_upstream, lake, call),
+            work,
+            lambda connection: _write(_query(connection, call, only), temp, call, part_rows),
+        )
     temp.replace(target)
     layout = {"part_rows": call.part_rows, "wave_rows": call.wave_rows, "rows": rows, "parts": parts}
     files.replace(plan, json.dumps(layout).encode(), key)
@@ -60,17 +68,48 @@ def _query(connection: duckdb.DuckDBPyConnection, call: StageCall, only: list[st
         connection.register("only_ids", pa.table({"id": pa.array(only, pa.string())}))
         chosen = f" WHERE {column}::VARCHAR IN (SELECT id FROM only_ids)"
     sql = f"SELECT * FROM ({call.stage.sql}){chosen} ORDER BY {column}"
-    return connection.sql(sql, params=_bindings(call)).to_arrow_reader()
+    return connection.sql(sql, params=_bindings(call)).to_arrow_reader(BATCH_ROWS)
 
 
-def _listed(call: StageCall, only: list[str] | None) -> pa.Table:
-    """The rows of the stage's source, sorted by id."""
+def _write_listed(
+    lake: Lake, call: StageCall, key: str, path: Path, part_rows: int | None, only: list[str] | None
+) -> tuple[int, int]:
+    """Write the rows of the stage's source, sorted by id. Those of a reader of batches are never held all at once."""
     column = call.stage.id_column
     assert call.stage.source is not None
-    found = [row for row in call.stage.source(call.parameters) if only is None or str(row[column]) in only]
-    if not found:
-        return pa.table({column: pa.array([], pa.string())})
-    return pa.Table.from_pylist(found).sort_by(column)
+    found, wanted = call.stage.source(call.parameters), None if only is None else set(only)
+    if not isinstance(found, pa.RecordBatchReader):
+        rows = [row for row in found if wanted is None or str(row[column]) in wanted]
+        table = pa.Table.from_pylist(rows).sort_by(column) if rows else pa.table({column: pa.array([], pa.string())})
+        return _write(table.to_reader(), path, call, part_rows)
+    listed = files.temporary(lake.work(key) / "listed.parquet", key)
+    if _spill(found, listed, column, wanted):
+        batches = pq.ParquetFile(listed).iter_batches(BATCH_ROWS)
+        counts = _write(pa.RecordBatchReader.from_batches(found.schema, batches), path, call, part_rows)
+    else:
+        sql = f'SELECT * FROM {tables.scan([listed])} ORDER BY "{column}"'
+        counts = tables.frugal(
+            duckdb.connect,
+            lake.work(key),
+            lambda connection: _write(connection.sql(sql).to_arrow_reader(BATCH_ROWS), path, call, part_rows),
+        )
+    listed.unlink()
+    return counts
+
+
+def _spill(reader: pa.RecordBatchReader, path: Path, column: str, wanted: set[str] | None) -> bool:
+    """Write the wanted rows to a file; returns whether their ids ascend already."""
+    last, ascending = "", True
+    with pq.ParquetWriter(path, reader.schema, compression="zstd") as writer:
+        for batch in reader:
+            table = pa.Table.from_batches([batch])
+            if wanted is not None:
+                table = table.filter(pc.is_in(table[column], value_set=pa.array(sorted(wanted), pa.string())))
+            ids = [last, *table[column].to_pylist()]
+            ascending = ascending and ids == sorted(ids)
+            last = ids[-1]
+            writer.write_table(table)
+    return ascending
 
 
 def _bindings(call: StageCall) -> dict[str, Any]:

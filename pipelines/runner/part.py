@@ -114,7 +114,8 @@ def _run(task: PartTask, lake: Lake, owner: object, began: float) -> Receipt:
         left = [_run_row(task, row, new_context()) for row in table.to_pylist()]
     tally, tables = _tables(task, left)
     counts = tally.check()
-    tables |= {"images": _new_pictures(lake, call.inputs, tables["images"])} if "images" in tables else {}
+    if "images" in tables:
+        tables["images"] = _pictures_once(lake, call.inputs, tables["images"], set(lake.pictures.held(owner)))
     cost = {"stage": stage.name, "part": task.index, "host": socket.gethostname()}
     tables["cost"] = table_of("cost", [cost | {"seconds": time.monotonic() - began} | (meter.usage if meter else {})])
     written = _publish(task, lake, owner, tables, paths)
@@ -244,12 +245,13 @@ def _known_pictures(lake: Lake, inputs: tuple[str, ...]) -> frozenset[str]:
     return frozenset(ids)
 
 
-def _new_pictures(lake: Lake, inputs: tuple[str, ...], images: pa.Table) -> pa.Table:
-    """Rows of table `images` for pictures that are new to the lake, each once."""
-    seen = set(_known_pictures(lake, inputs))
+def _pictures_once(lake: Lake, inputs: tuple[str, ...], images: pa.Table, held: set[str]) -> pa.Table:
+    """Rows of table `images`, each picture once: of those stored here that are new to the lake, and all handed on."""
+    known = _known_pictures(lake, inputs)
+    seen: set[str] = set()
     fresh: list[int] = []
     for index, image in enumerate(images["image_id"].to_pylist()):
-        if image not in seen:
+        if image not in seen and (image not in held or image not in known):
             seen.add(image)
             fresh.append(index)
     return images.take(pa.array(fresh, pa.int64()))

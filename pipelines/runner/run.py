@@ -10,17 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines.lake import Lake, files, leases
+from pipelines.lake import Lake, files, leases, tables
 from pipelines.lake import manifest as manifests
 from pipelines.lake.manifest import Manifest
 from pipelines.lake.parts import ARTIFACTS, read_parts
 from pipelines.runner.inputs import materialise
 from pipelines.runner.move import Runner, in_process
-from pipelines.runner.part import PartTask, Receipt, read_receipts, receipt_path
+from pipelines.runner.part import PartTask, Receipt, read_receipts, receipt_path, ways_path
 from pipelines.stage import StageCall
 from schemas.outcome import Counts, LawBroken, check_law
 
@@ -189,18 +190,24 @@ def _check_ids(work: Path, stage: str, id_column: str, counts: Counts, rows: int
         raise LawBroken(f"stage {stage}: the input has {rows} rows, but {counts.read} left")
     if not rows:
         return
-    ways = pa.concat_tables([pq.read_table(path, columns=["id", "parent"]) for path in sorted(work.glob("ways-*"))])
-    ways = ways.append_column("child", pc.is_valid(ways["parent"]))
-    times = ways.group_by(["id", "child"]).aggregate([("id", "count")])
-    twice = times.filter(pc.greater(times["id_count"], 1)).sort_by("id")
-    if len(twice):
-        kind = "child" if twice["child"][0].as_py() else "row"
-        raise LawBroken(f"stage {stage}: {kind} {twice['id'][0]} left twice")
-    read = pq.read_table(work / "input.parquet", columns=[id_column])[id_column].cast(pa.string())
-    left = ways.filter(pc.invert(ways["child"]))["id"]
-    lost = read.filter(pc.invert(pc.is_in(read, value_set=left)))
-    if len(lost):
-        raise LawBroken(f"stage {stage}: row {lost[0]} never left")
+    opened = pq.ParquetFile(work / "input.parquet")
+    for index in range(opened.num_row_groups):  # part by part: the input's ids are distinct
+        ways = pq.read_table(ways_path(work, index), columns=["id", "parent"])
+        left = ways.filter(pc.is_null(ways["parent"]))["id"]
+        read = opened.read_row_group(index, columns=[id_column])[id_column].cast(pa.string())
+        lost = read.filter(pc.invert(pc.is_in(read, value_set=left)))
+        if len(lost):
+            raise LawBroken(f"stage {stage}: row {lost[0]} never left")
+        if len(left) > len(read):
+            raise LawBroken(f"stage {stage}: a row left twice in part {index}")
+    if counts.children:
+        every = f"(SELECT id FROM {tables.scan(sorted(work.glob('ways-*')))} WHERE parent IS NOT NULL)"
+        several = f"SELECT hash(id) AS name FROM {every} GROUP BY name HAVING count(*) > 1"
+        again = (
+            f"SELECT id FROM {every} WHERE hash(id) IN ({several}) GROUP BY id HAVING count(*) > 1 ORDER BY id LIMIT 1"
+        )
+        for (child,) in tables.frugal(duckdb.connect, work, lambda connection: connection.execute(again).fetchall()):
+            raise LawBroken(f"stage {stage}: child {child} left twice")
 
 
 def clean(lake: Lake, manifest: Manifest) -> None:

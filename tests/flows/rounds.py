@@ -10,13 +10,18 @@ import contextlib
 import hashlib
 import multiprocessing
 import os
-import socket
+import signal
+import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
+
+import psutil
+
+from flows.quiet import QUIET
 
 TINY = """
 name: {name}
@@ -41,6 +46,7 @@ stages:
   difficulty: {{rollouts: 4, max_tokens: 60, iterations: 1}}
   influence: {{dimension: 64}}
   curate:
+    eligible: task <> 'ingested'
     sql: >-
       SELECT sample_id, CASE WHEN hash(cluster_id) % 2 = 0 OR trace_id IS NULL THEN 'rl' ELSE 'sft' END AS split
       FROM pool ORDER BY sample_id
@@ -73,8 +79,29 @@ def start(target: Callable[..., None], *arguments: Any, log: Path) -> ForkServer
 def finish(process: ForkServerProcess, log: Path, timeout: float = 600.0) -> None:
     """Wait for a child and fail with its log unless it ended well."""
     process.join(timeout)
-    kill_group(process)  # nothing that it started may outlive it
+    kill_group(process.pid)  # nothing that it started may outlive it
+    process.join(30)
     assert process.exitcode == 0, f"exit code {process.exitcode}\n{log.read_text()[-4000:]}"
+
+
+def command(*arguments: str, log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start `evolens …` as a user does, in a process group of its own; its output goes to `log`."""
+    with log.open("ab") as stream:
+        return subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", *arguments],
+            env=environment,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+
+
+def watched(log: Path) -> dict[str, str]:
+    """An environment that tells no library to be quiet, and in which `watched/sitecustomize.py` writes to `log`."""
+    telling = {*QUIET, "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"}
+    kept = {name: value for name, value in os.environ.items() if name not in telling}
+    paths = [str(Path(__file__).parent / "watched"), *filter(None, [kept.get("PYTHONPATH")])]
+    return {**kept, "PYTHONPATH": os.pathsep.join(paths), "WATCH_LOG": str(log)}
 
 
 def _child(target: Callable[..., None], arguments: Sequence[Any], log: str) -> None:
@@ -84,7 +111,6 @@ def _child(target: Callable[..., None], arguments: Sequence[Any], log: str) -> N
         os.dup2(stream.fileno(), 2)
     sys.stdout = os.fdopen(1, "w", buffering=1)
     sys.stderr = os.fdopen(2, "w", buffering=1)
-    _refuse_the_world()
     import torch
 
     torch.set_num_threads(1)
@@ -94,20 +120,6 @@ def _child(target: Callable[..., None], arguments: Sequence[Any], log: str) -> N
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)
-
-
-def _refuse_the_world() -> None:
-    """No socket but loopback: a round that reaches for anything else ends."""
-    connect = socket.socket.connect
-
-    def guarded(self: socket.socket, address: Any) -> None:
-        host = str(address[0]) if isinstance(address, tuple) else ""
-        if isinstance(address, tuple) and not (host.startswith("127.") or host in {"localhost", "::1", "0.0.0.0"}):
-            print(f"REFUSED {host}", flush=True)
-            raise PermissionError(f"a round tried to reach {host}")
-        connect(self, address)
-
-    socket.socket.connect = guarded  # type: ignore[method-assign]
 
 
 def run_plain(recipe: str, lake: str) -> None:
@@ -122,8 +134,9 @@ def run_plain(recipe: str, lake: str) -> None:
     finish(plan, run)
 
 
-def run_prefect(recipe: str, lake: str) -> None:
-    """A whole round as `evolens run` and the Prefect UI run it; with no server given, Prefect starts its own."""
+def run_prefect(recipe: str, lake: str, server: str) -> None:
+    """A whole round as the Prefect UI runs it, on a server."""
+    os.environ["PREFECT_API_URL"] = server
     from flows.flywheel import flywheel
 
     flywheel(recipe=recipe, lake=lake)
@@ -148,9 +161,18 @@ def data_hashes(lake: Path) -> dict[str, str]:
     return found
 
 
-def kill_group(process: ForkServerProcess) -> None:
-    """SIGKILL to the child and everything it started."""
-    assert process.pid is not None
+def kill_group(leader: int | None) -> None:
+    """SIGKILL to a process group: to a child and everything it started."""
+    assert leader is not None
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, 9)
-    process.join(30)
+        os.killpg(leader, signal.SIGKILL)
+
+
+def alive(name: str, value: str) -> list[str]:
+    """Command lines of the living processes in whose environment `name` is `value`, wherever they hang."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(name) == value:
+                found.append(" ".join(process.cmdline()))
+    return found

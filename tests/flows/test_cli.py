@@ -6,9 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -17,7 +20,19 @@ from pipelines.lake import runs
 
 HOUSE = Path(__file__).resolve().parent.parent.parent
 
-COMMANDS = "run plan stage ingest query show rejects replay train eval serve doctor gc catalog card".split()
+
+def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every command as the words that call it."""
+    if not hasattr(command, "commands"):
+        yield path
+        return
+    for name, each in command.commands.items():
+        yield from leaves(each, (*path, name))
+
+
+COMMANDS = sorted(" ".join(path) for path in leaves(typer.main.get_command(app)))
+FOR_PEOPLE = {"serve"}
+"""Commands that have nothing to tell a program."""
 HEAVY = ("torch", "transformers", "trl", "apache_beam", "prefect", "duckdb", "datasets")
 
 
@@ -29,9 +44,16 @@ def test_help_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(command: str) -> None:
-    result = CliRunner().invoke(app, [command, "--help"])
+    result = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "200"})
     assert result.exit_code == 0
-    assert "Example" in result.output
+    assert f"evolens {command}" in result.output.partition("Example")[2]
+    assert ("--json" in result.output) != (command in FOR_PEOPLE)
+
+
+def test_a_trainer_that_is_none_is_told_with_those_that_are() -> None:
+    result = CliRunner().invoke(app, ["train", "dpo"])
+    assert result.exit_code == 2
+    assert "dpo" in result.output and "sft" in result.output and "grpo" in result.output
 
 
 def test_a_folder_that_shadows_a_package_is_named(tmp_path: Path) -> None:

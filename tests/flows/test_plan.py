@@ -65,6 +65,11 @@ def test_a_server_answers_and_its_weights_give_gradients(tmp_path: Path) -> None
     assert kinds["r1/influence"] == "local"
 
 
+def test_a_recipe_may_do_without_an_embedder(tmp_path: Path) -> None:
+    recipe = load(rounds.write_recipe(tmp_path), {"embedder": None})
+    assert make_plan(recipe, Lake(tmp_path / "lake")).nodes["r1/deduplicate"].call.worker is None
+
+
 def test_columns_of_a_source_are_renamed(tmp_path: Path) -> None:
     recipe = load(rounds.write_recipe(tmp_path), {"sources.0.columns": {"caption": "alt_text"}})
     (source,) = make_plan(recipe, Lake(tmp_path / "lake")).nodes["ingest"].call.parameters.model_dump()["sources"]
@@ -90,4 +95,46 @@ def test_columns_of_a_source_are_renamed(tmp_path: Path) -> None:
 def test_what_cannot_be_planned_is_said(tmp_path: Path, overrides: dict[str, object], message: str) -> None:
     with pytest.raises(RecipeError, match=r".") as caught:
         planned(tmp_path, **overrides)
+    assert message in str(caught.value)
+
+
+def test_a_recipe_without_screen_is_planned_as_before_and_with_it_nothing_passes_it_by(tmp_path: Path) -> None:
+    before = planned(tmp_path)
+    assert not [name for name in before if name.split("/")[-1] in ("look", "screen")]
+    recipe = load(rounds.write_recipe(tmp_path), {"stages.screen": {}})
+    nodes = make_plan(recipe, Lake(tmp_path / "lake")).nodes
+    assert list(nodes)[2:5] == ["ingest", "look", "screen"]
+    assert {name for name, node in nodes.items() if "ingest" in node.inputs} == {"look", "screen"}
+    assert "screen" in nodes["r1/deduplicate"].inputs and "screen" in nodes["r1/vicrit"].inputs
+    assert nodes["r1/explore"].key == before["r1/explore"]  # task pictures are screened only when asked for
+    everything = make_plan(load(rounds.write_recipe(tmp_path), {"stages.screen.generated": True}), Lake(tmp_path))
+    readers = {name for name, node in everything.nodes.items() if "r1/synthesize" in node.inputs}
+    assert readers == {"r1/look", "r1/screen"}
+
+
+def test_a_stricter_screen_reads_no_picture_again(tmp_path: Path) -> None:
+    before, after = (planned(tmp_path, stages__screen={"confidence": value}) for value in (0.5, 0.9))
+    assert before["look"] == after["look"] and before["screen"] != after["screen"]
+
+
+@pytest.mark.parametrize(
+    ("screen", "message"),
+    [
+        ({"rule": []}, "stages.screen: rule: unknown field; did you mean 'rules'"),
+        ({"rules": ["iban"]}, "stages.screen: rules.0: Input should be 'email_in_picture'"),
+        ({"regions": ["UK"]}, "stages.screen: regions: 'UK' is no region of libphonenumber; did you mean"),
+        (
+            {"classifiers": {"nsfw": {"call": "no_such_filter:f", "threshold": 0.5}}},
+            "stages.screen.classifiers.nsfw.call: no_such_filter:f: no_such_filter does not import",
+        ),
+        ({"classifiers": {"pair": {"call": "a:b", "threshold": 0.5}}}, "'pair' is the name of a rule"),
+        (
+            {"classifiers": {"nsfw": {"call": "a:b", "threshold": 5}}},
+            "classifiers.nsfw.threshold: Input should be less",
+        ),
+    ],
+)
+def test_what_cannot_be_screened_for_is_said(tmp_path: Path, screen: dict[str, object], message: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        planned(tmp_path, stages__screen=screen)
     assert message in str(caught.value)

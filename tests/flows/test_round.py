@@ -12,31 +12,12 @@ import duckdb
 import pytest
 
 from flows.engine import describe
-from flows.plan import Plan, steps
+from flows.plan import ARMS, Plan, steps
 from flows.running import newest_keys, open_plan, waiting
 from tests.flows import rounds
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 JOIN = README[README.index("    SELECT c.sample_id") :].split("\n\n")[0]
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
-    """(recipe, lake) of a tiny round that ran through Prefect with every socket but loopback refused.
-
-    A DuckDB connection holds an earlier catalog open all the while.
-    """
-    folder = tmp_path_factory.mktemp("round")
-    recipe, lake, log = rounds.write_recipe(folder), folder / "lake", folder / "log.txt"
-    from flows.engine import open_lake
-    from pipelines.lake.catalog import build_catalog
-
-    with duckdb.connect(str(build_catalog(open_lake(lake))), read_only=True) as held:
-        child = rounds.start(rounds.run_prefect, str(recipe), str(lake), log=log)
-        rounds.finish(child, log)
-        assert held.execute("SELECT count(*) FROM samples").fetchone() == (0,)
-    assert "REFUSED" not in log.read_text()
-    yield recipe, lake
 
 
 @pytest.fixture
@@ -124,6 +105,28 @@ def test_commands_read_the_lake(finished: tuple[Path, Path], arguments: tuple[st
     result = evolens(*(named.get(word, word) for word in arguments))
     assert result.returncode == 0, result.stderr
     assert shown in result.stdout
+
+
+@pytest.mark.parametrize("trainer", ["sft", "grpo"])
+def test_train_names_the_policy_that_it_made(finished: tuple[Path, Path], trainer: str) -> None:
+    result = evolens("train", trainer, str(finished[0]), "--lake", str(finished[1]), "--json")
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert told["stage"] == told["funnel"][-1]["stage"] == f"r1/{trainer}"
+    assert (Path(told["policy"]) / "config.json").is_file()
+    assert "Nothing to run" in result.stderr
+
+
+def test_eval_tells_programs_every_arm_and_bank(finished: tuple[Path, Path], plan: Plan) -> None:
+    result = evolens("eval", str(finished[0]), "--lake", str(finished[1]), "--json")
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert told["accuracy"].keys() == set(ARMS)
+    assert all(arm["counting"]["n"] == 6 and 0 <= arm["counting"]["accuracy"] <= 1 for arm in told["accuracy"].values())
+    assert {(row["before"], row["after"]) for row in told["comparisons"]} >= {
+        ("base", "grpo"),
+        ("control_grpo", "grpo"),
+    }
 
 
 def test_show_tells_of_one_sample_and_writes_its_pictures(

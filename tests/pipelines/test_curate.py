@@ -95,6 +95,36 @@ def test_the_default_uses_both_splits_and_never_cuts_a_cluster(lake):
     assert "influence" in DEFAULT_SQL
 
 
+def test_both_arms_choose_from_the_eligible(lake):
+    ids, key = pool(lake, 12)
+    sql = "SELECT sample_id, 'rl' AS split FROM pool ORDER BY influence DESC LIMIT 5"
+    done = run(lake, STAGE, Parameters(sql=sql, eligible="pass_rate < 0.5 -- of 12, the first 6"), key)
+    arms = [{name for _, _, name, _ in chosen(lake, done, arm)} for arm in ("curated", "random")]
+    assert len(arms[0]) == len(arms[1]) == 5 and arms[0] | arms[1] <= set(ids[:6])
+    assert {name: why for name, why in reasons(lake, done).items() if name in ids[6:]} == dict.fromkeys(
+        ids[6:], "not_eligible"
+    )
+    outside = f"SELECT sample_id, 'rl' AS split FROM samples WHERE sample_id = '{ids[8]}'"
+    with pytest.raises(SelectionError, match=r"not in the pool.*\(pass_rate < 0.5\)"):
+        run(lake, STAGE, Parameters(sql=outside, eligible="pass_rate < 0.5"), key)
+
+
+@pytest.mark.parametrize("condition", ["nothing_such", "pass_rate <", "1 = (SELECT count(*) FROM '/etc/hostname')"])
+def test_a_condition_that_cannot_be_used_is_refused_in_one_line(lake, condition):
+    _, key = pool(lake)
+    with pytest.raises(SelectionError, match=r"^curate\.eligible: [^\n]+$"):
+        run(lake, STAGE, Parameters(eligible=condition), key)
+
+
+def test_the_control_finds_room_for_both_splits():
+    """Nine clusters of four, of which one row each has a trace: taken row by row, sft would leave rl nothing."""
+    found = [Candidate(f"{i:02d}", f"c{i // 4}", None, "t" if i % 4 == 0 else None) for i in range(36)]
+    for seed in range(20):
+        drawn_at_random = control(found, {"sft": 5, "rl": 16}, seed)
+        lawful(found, drawn_at_random)
+        assert sorted(drawn_at_random.values()) == ["rl"] * 16 + ["sft"] * 5
+
+
 WRONG = {
     "SELECT sample_idd, 'rl' AS split FROM pool": "sample_idd",
     "SELECT * FROM nowhere": "nowhere",
@@ -146,3 +176,11 @@ def test_no_cluster_and_no_pair_is_in_two_splits(found, seed):
     lawful(found, drawn_at_random)
     assert all(list(drawn_at_random.values()).count(split) <= sizes[split] for split in sizes)
     assert control(list(reversed(found)), sizes, seed) == drawn_at_random
+
+
+@drawn(st.integers(1, 40), st.integers(0, 20), st.integers(0, 20), st.integers(0, 99))
+def test_the_control_is_short_of_nothing_where_every_sample_stands_alone(count, sft, rl, seed):
+    found = [Candidate(f"{i:02d}", f"c{i}", None, "t") for i in range(count)]
+    sizes = {"sft": min(sft, count), "rl": min(rl, count - min(sft, count))}
+    drawn_at_random = list(control(found, sizes, seed).values())
+    assert {split: drawn_at_random.count(split) for split in sizes} == sizes

@@ -59,6 +59,30 @@ def test_three_samples(lake):
     assert {row["phash"] for row in embeddings} == {perceptual_hash(image) for image in (A, B, COPY)}
 
 
+def test_without_an_embedder_the_hashes_of_table_images_decide(lake, monkeypatch):
+    tinted = Image.merge("RGB", A.split()[::-1])  # nearly the same grey picture, other colours
+    first, copy, other, held = sample(A), sample(COPY), sample(B), sample(picture(3))
+    upstream = given(lake, A, B, COPY, picture(3), tinted, samples=[first, copy, other, held], fingerprints=[])
+    hashes = {row["image_id"]: row["phash"] for row in lake.read(upstream, "images").to_pylist()}
+    assert hashes == {picture_id(image): perceptual_hash(image) for image in (A, B, COPY, picture(3), tinted)}
+    banks = given(lake, fingerprints=[mark(picture(3), "looks") | {"image_id": "elsewhere"}])
+    monkeypatch.setattr("pipelines.stage.Context.image", None)  # no picture is opened
+    done = run(lake, STAGE, Parameters(), upstream, banks)
+    assert reasons(lake, done) == {
+        max(first["sample_id"], copy["sample_id"]): "duplicate",
+        held["sample_id"]: "in_bank:looks",
+    }
+    assert {row["embedder"] for row in rows(lake, done, "clusters")} == {"phash"}
+    assert not rows(lake, done, "embeddings")
+
+
+def test_a_lake_of_an_older_version_has_no_hashes_and_its_pictures_are_opened(lake):
+    stored = given(lake, A, B, COPY)
+    assert lake.read(stored, "images").num_rows == 3
+    upstream = given(lake, samples=[sample(A), sample(COPY), sample(B)])  # `images` is not among the inputs
+    assert run(lake, STAGE, Parameters(), upstream).counts.kept == 2
+
+
 def test_another_question_or_answer_about_one_picture_stays(lake):
     asked = [sample(A, "What colour?"), sample(A, "How large?"), sample(COPY, "What colour?", "blue")]
     done = done_with(lake, asked)

@@ -165,7 +165,7 @@ def test_a_line_of_the_search_is_a_conversation(lake):
         show = staticmethod(lambda image: "made")
 
     row = sample(PHOTO)
-    moves = Moves(row, Parameters(), Stub())  # type: ignore[arg-type]
+    moves = Moves(row, Parameters(), Stub())
     start = moves.start()
     first = moves.step(start, "x/1", 7)
     assert first.sampling.stop == (";", "\n") and first.messages[-1].role == "user"

@@ -26,14 +26,14 @@ def test_public_methods_are_the_tools_and_describe_themselves() -> None:
         told = get_json_schema(getattr(fresh(), name))["function"]
         ours = schema(tool)["function"]
         assert told["name"] == name and told["description"] == tool.description
-        assert told["parameters"]["properties"].keys() == ours["parameters"]["properties"].keys()  # type: ignore[index, call-overload]
-        assert told["parameters"].get("required", []) == ours["parameters"]["required"]  # type: ignore[index, call-overload]
+        assert told["parameters"]["properties"].keys() == ours["parameters"]["properties"].keys()
+        assert told["parameters"].get("required", []) == ours["parameters"]["required"]
 
 
 def test_the_same_pixels_as_replay_and_the_latest_picture_by_default() -> None:
     environment = fresh()
-    first = environment.crop(bbox_2d=[0, 0, 500, 500])[0]["image"]  # type: ignore[attr-defined]
-    second = environment.rotate(angle=90)[0]["image"]  # type: ignore[attr-defined]
+    first = environment.crop(bbox_2d=[0, 0, 500, 500])[0]["image"]
+    second = environment.rotate(angle=90)[0]["image"]
     expected = execute([CANVAS], ToolCall("crop", {"bbox_2d": [0, 0, 500, 500]}))
     assert picture_id(first) == picture_id(expected)
     assert picture_id(second) == picture_id(execute([CANVAS, expected], ToolCall("rotate", {"angle": 90})))
@@ -41,11 +41,11 @@ def test_the_same_pixels_as_replay_and_the_latest_picture_by_default() -> None:
 
 def test_wrong_calls_are_answered_by_sentences_and_nothing_leaks_into_the_next_rollout() -> None:
     environment = fresh(2)
-    assert environment.crop() == [{"type": "text", "text": "crop needs the argument bbox_2d."}]  # type: ignore[attr-defined]
-    (extra,) = environment.crop(bbox_2d=[0, 0, 500, 500], zoom=2)  # type: ignore[attr-defined]
+    assert environment.crop() == [{"type": "text", "text": "crop needs the argument bbox_2d."}]
+    (extra,) = environment.crop(bbox_2d=[0, 0, 500, 500], zoom=2)
     assert "no argument 'zoom'" in extra["text"]
-    assert environment.crop(bbox_2d=[0, 0, 500, 500])[0]["type"] == "image"  # type: ignore[attr-defined]
-    assert environment.crop(bbox_2d=[0, 0, 500, 500]) == [{"type": "text", "text": LIMIT}]  # type: ignore[attr-defined]
+    assert environment.crop(bbox_2d=[0, 0, 500, 500])[0]["type"] == "image"
+    assert environment.crop(bbox_2d=[0, 0, 500, 500]) == [{"type": "text", "text": LIMIT}]
     environment.reset(images=[CANVAS])
-    (missing,) = environment.crop(bbox_2d=[0, 0, 500, 500], target_image=2)  # type: ignore[attr-defined]
+    (missing,) = environment.crop(bbox_2d=[0, 0, 500, 500], target_image=2)
     assert missing["text"] == "target_image 2 does not exist; there is 1 picture."

@@ -47,7 +47,7 @@ every = st.one_of(*(st.just((name,)) for name in REWARDS), st.just(tuple(REWARDS
     st.sampled_from([("7", "integer"), ("7.5", "number"), ('"yes"', "yes_no"), ('"a b"', "text")]),
     st.booleans(),
 )
-def test_correct_is_never_paid_below_wrong(names, one, other, question, helps) -> None:  # type: ignore[no-untyped-def]
+def test_correct_is_never_paid_below_wrong(names, one, other, question, helps) -> None:
     gold, kind = question
     import json
 
@@ -56,13 +56,13 @@ def test_correct_is_never_paid_below_wrong(names, one, other, question, helps) -
     pairs = list(zip(verdicts, values, strict=True))
     for (this, mine), (that, yours) in [(pair, other_pair) for pair in pairs for other_pair in pairs]:
         if this.correct and not that.correct:
-            assert mine >= yours  # type: ignore[operator]
+            assert mine >= yours
         if names == ("accuracy",) and this.score >= that.score:
-            assert mine >= yours  # type: ignore[operator]
+            assert mine >= yours
 
 
 @given(every, completions, st.booleans())
-def test_bonuses_are_bounded_and_gated_and_silence_pays_nothing(names, completion, helps) -> None:  # type: ignore[no-untyped-def]
+def test_bonuses_are_bounded_and_gated_and_silence_pays_nothing(names, completion, helps) -> None:
     value = paid(names, completion, "7", "integer", helps)
     assert value is not None
     correct = verify(said(completion), 7, "integer").correct
@@ -76,7 +76,7 @@ def test_bonuses_are_bounded_and_gated_and_silence_pays_nothing(names, completio
 
 
 @given(every, completions)
-def test_what_nobody_can_decide_is_masked(names, completion) -> None:  # type: ignore[no-untyped-def]
+def test_what_nobody_can_decide_is_masked(names, completion) -> None:
     undecided = verify(said(completion), "a house", "open").correct is None
     assert (paid(names, completion, '"a house"', "open") is None) == undecided
 

@@ -43,7 +43,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_weights(
     p = P.model_copy(update={"steps": 5, "save_every": 2})
     whole = train_sft(room.lessons, policy, tmp_path / "whole", p, room.load, tmp_path / "scratch")
 
-    class Killed(TrainerCallback):  # type: ignore[misc]  # transformers is Any to mypy
+    class Killed(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
             if state.global_step == 3:
                 raise KeyboardInterrupt
@@ -59,7 +59,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_weights(
     assert again.weights == whole.weights and list(again.curve) == list(whole.curve)
 
 
-class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers is Any to mypy
+class _Watch(TrainerCallback):
     def __init__(self, steps: list[int]) -> None:
         self.steps = steps
 

@@ -1,14 +1,16 @@
 """How well a seedling does: accuracy for each task and dial, with the tools really carried out.
 
-    python -m trainers.seedling.evaluate [DIR] [--count 200]
+    python -m trainers.seedling.evaluate [DIR] [--count 200] [--cells counting/0 …] [--first 900000000]
 
-Decoding is greedy and batched. The seeds are no training seeds, and no bank uses them either.
+Decoding is greedy and batched. The seeds are no training seeds, and no bank uses them either; another `--first` asks
+questions that nobody has looked at.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,9 @@ SEEDS = 900_000_000
 TURNS = 4
 TOKENS = 192
 BATCH = 64
+SEEDLING_FAMILIES = ("counting", "search", "charts", "geometry")
+CELLS = tuple(f"{name}/{dial}" for name in SEEDLING_FAMILIES for dial in range(len(FAMILIES[name].DIALS)))
+"""Every task and dial that the seedling was grown on or next to."""
 
 
 @dataclass
@@ -81,31 +86,33 @@ def answer(network: Any, processor: Any, attempts: list[Attempt], device: str = 
                 attempt.hear(processor.tokenizer.decode(row, skip_special_tokens=True))
 
 
-def table(folder: Path, count: int, device: str = "cpu") -> list[dict[str, Any]]:
-    """One row for each task and dial: n, accuracy with a 95 % Wilson interval, share of tool calls that were valid."""
+def table(
+    folder: Path, count: int, device: str = "cpu", cells: Sequence[str] = CELLS, first: int = SEEDS
+) -> list[dict[str, Any]]:
+    """One row for each cell: n, accuracy with a 95 % Wilson interval, share of tool calls that were valid."""
     network, processor = model.load(folder, device)
     model.quicken(network)
     rows = []
-    for name, family in FAMILIES.items():
-        for dial in range(len(family.DIALS)):
-            made = [family.make(SEEDS + seed, dial) for seed in range(count)]
-            attempts = [Attempt(item, list(item.images)) for item in made]
-            answer(network, processor, attempts, device)
-            right = sum(correct(attempt) for attempt in attempts)
-            low, high = wilson(right, count)
-            calls = sum(attempt.calls for attempt in attempts)
-            rows.append(
-                {
-                    "task": name,
-                    "dial": dial,
-                    "n": count,
-                    "accuracy": round(right / count, 4),
-                    "low": round(low, 4),
-                    "high": round(high, 4),
-                    "calls": calls,
-                    "valid_calls": round(sum(attempt.valid for attempt in attempts) / calls, 4) if calls else None,
-                }
-            )
+    for cell in cells:
+        name, dial = cell.split("/")
+        made = [FAMILIES[name].make(first + seed, int(dial)) for seed in range(count)]
+        attempts = [Attempt(item, list(item.images)) for item in made]
+        answer(network, processor, attempts, device)
+        right = sum(correct(attempt) for attempt in attempts)
+        low, high = wilson(right, count)
+        calls = sum(attempt.calls for attempt in attempts)
+        rows.append(
+            {
+                "task": name,
+                "dial": int(dial),
+                "n": count,
+                "accuracy": round(right / count, 4),
+                "low": round(low, 4),
+                "high": round(high, 4),
+                "calls": calls,
+                "valid_calls": round(sum(attempt.valid for attempt in attempts) / calls, 4) if calls else None,
+            }
+        )
     return rows
 
 
@@ -132,11 +139,13 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("folder", type=Path, nargs="?", default=WEIGHTS)
     parser.add_argument("--count", type=int, default=200, help="questions for each task and dial")
+    parser.add_argument("--cells", nargs="+", choices=CELLS, default=CELLS, metavar="TASK/DIAL")
+    parser.add_argument("--first", type=int, default=SEEDS, help="seed of the first question")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, help="also write the rows here, as JSON")
     given = parser.parse_args(arguments)
     logging.disable_progress_bar()
-    rows = table(given.folder, given.count, given.device)
+    rows = table(given.folder, given.count, given.device, given.cells, given.first)
     if given.out:
         given.out.write_text(json.dumps(rows, indent=1) + "\n")
     print(show(rows))

@@ -3,10 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
-from pipelines.lake import Lake
-from pipelines.lake.catalog import build_catalog
+from pipelines.lake import Lake, tables
+from pipelines.lake.catalog import build_catalog, run_views
 from pipelines.runner import replay, run_stage
 from pipelines.stage import Stage
 from schemas.arrow import TABLES
@@ -102,3 +103,37 @@ def test_samples_say_what_curation_made_of_them(lake: Lake) -> None:
     record(lake, "toy", [("make", 1, made.key), ("c", 1, chosen.key)])
     build_catalog(lake)
     assert sorted(ask(lake, "SELECT answer, split FROM samples")) == [("0", "sft"), ("1", "sft"), ("2", None)]
+
+
+def test_a_row_that_a_run_made_twice_is_shown_once_under_the_first_round(lake: Lake) -> None:
+    first = run_stage(lake, call(MAKE, count=5))
+    more = run_stage(lake, call(MAKE, count=8))  # makes the first five again
+    run = record(lake, "toy", [("r1/make", 1, first.key), ("r2/make", 2, more.key)])
+    build_catalog(lake)
+    shown = "SELECT round, count(*), count(DISTINCT sample_id) FROM samples GROUP BY ALL ORDER BY ALL"
+    assert ask(lake, shown) == [(1, 5, 5), (2, 3, 3)]
+    assert ask(lake, "SELECT count(*) FROM _repeats WHERE table_name = 'samples'") == [(5,)]
+    with tables.connect(run_views(lake, run)) as connection:  # without a catalog
+        assert connection.execute(shown).fetchall() == [(1, 5, 5), (2, 3, 3)]
+    with lake.connect((first.key, more.key)) as connection:
+        assert connection.execute("SELECT count(*) FROM samples").fetchall() == [(8,)]
+
+
+def test_a_query_that_asks_for_no_split_joins_nothing(lake: Lake) -> None:
+    made = run_stage(lake, call(MAKE, count=5))
+    chosen = run_stage(lake, call(CHOOSE, made.key))
+    record(lake, "toy", [("r1/make", 1, made.key), ("r1/choose", 1, chosen.key)])
+    build_catalog(lake)
+    ((_, plan),) = ask(lake, "EXPLAIN SELECT task, count(*) FROM samples WHERE dial > 1 GROUP BY task")
+    ((_, joined),) = ask(lake, "EXPLAIN SELECT split, count(*) FROM samples GROUP BY split")
+    assert "Join" not in str(plan) and "Join" in str(joined)
+
+
+@pytest.mark.parametrize("old", [0, 1])
+def test_parts_of_an_older_version_lack_columns_and_are_shown_with_nulls(lake: Lake, old: int) -> None:
+    made = run_stage(lake, call(MAKE, count=6, part_rows=3))
+    path = lake.root / made.files("samples")[old].name
+    pq.write_table(pq.read_table(path).drop_columns(["pair_id", "task"]), path)
+    record(lake, "toy", [("r1/make", 1, made.key)])
+    build_catalog(lake)
+    assert ask(lake, "SELECT count(*), count(task), count(sample_id) FROM samples") == [(6, 3, 6)]

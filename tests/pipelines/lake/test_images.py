@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipelines.lake import Damaged, Lake, MissingPicture
-from pipelines.lake.images import PictureStore, decode, encode, picture_of, write_pack
+from pipelines.lake.decode import decode
+from pipelines.lake.images import PictureStore, encode, picture_of, write_pack
 from pipelines.runner import run_stage
 from schemas.ids import picture_id
 from tests.pipelines.toy import MAKE, call, paint

@@ -78,7 +78,7 @@ def test_one_bad_row_costs_only_itself(lake: Lake) -> None:
 )
 def test_a_row_that_fits_no_table_costs_only_itself(lake: Lake, bad: object) -> None:
     def run(row: dict[str, object], p: P, ctx: object) -> Keep:
-        return Keep(bad if row["number"] == 1 else {"sample_id": "fine"})  # type: ignore[arg-type]
+        return Keep(bad if row["number"] == 1 else {"sample_id": "fine"})
 
     stage = Stage("fit", 1, "map", P, "seed_id", "checks", run, source=toy.numbers)
     made = run_stage(lake, call(stage, count=4))
@@ -184,7 +184,7 @@ def test_resumed_stage_is_byte_identical_and_repeats_no_finished_part(lake: Lake
     def dies_after_two(tasks: object) -> None:
         from pipelines.runner.part import run_part
 
-        for task in tasks:  # type: ignore[attr-defined]
+        for task in tasks:
             if len(done) == 2:
                 raise Killed
             done.append(run_part(task).index)
@@ -208,7 +208,7 @@ def test_a_resumed_stage_leaves_nothing_of_its_first_attempt(lake: Lake, tmp_pat
     def run(row: dict[str, object], p: P, ctx: object) -> Expansion:
         if row["number"] == 7 and not alive:
             raise Killed
-        return toy.make(row, p, ctx)  # type: ignore[arg-type]
+        return toy.make(row, p, ctx)
 
     stage = Stage("make", 1, "expand", P, "seed_id", "samples", run, source=toy.numbers)
     with pytest.raises(Killed):
@@ -229,7 +229,7 @@ def _files(lake: Lake) -> set[str]:
 def _run_all(tasks: object) -> list[int]:
     from pipelines.runner.part import run_part
 
-    return [run_part(task).index for task in tasks]  # type: ignore[attr-defined]
+    return [run_part(task).index for task in tasks]
 
 
 def test_a_worker_that_is_another_is_refused(lake: Lake) -> None:
@@ -237,7 +237,7 @@ def test_a_worker_that_is_another_is_refused(lake: Lake) -> None:
     wrong = call(TALK, made.key, worker=lambda load: toy.Echo(True))
     other = type(IDENTITY)("toy", "other", "1")
     with pytest.raises(ValueError, match="planned for"):
-        run_stage(lake, wrong.__class__(TALK, P(), (made.key,), type(wrong.worker)(other, toy.waves)))  # type: ignore[misc,arg-type]
+        run_stage(lake, wrong.__class__(TALK, P(), (made.key,), type(wrong.worker)(other, toy.waves)))
 
 
 def test_servers_and_waves_give_the_same_tables(lake: Lake, tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_servers_and_waves_give_the_same_tables(lake: Lake, tmp_path: Path) -> N
 def test_pictures_known_upstream_are_not_packed_again(lake: Lake) -> None:
     def again(row: dict[str, object], p: P, ctx: object) -> Keep:
         for number in (0, 500, 500):
-            ctx.store(toy.paint(number), origin="tool", license="CC0-1.0")  # type: ignore[attr-defined]
+            ctx.store(toy.paint(number), origin="tool", license="CC0-1.0")
         return Keep({"sample_id": str(row["sample_id"])})
 
     made = run_stage(lake, call(MAKE, count=2))

@@ -61,7 +61,7 @@ def test_the_answer_follows_from_the_program(sample: tuple[str, int, int, Made])
 def test_the_picture_follows_from_the_program(sample: tuple[str, int, int, Made]) -> None:
     name, _, _, made = sample
     program = json.loads(canonical_json(made.program))
-    drawn = FAMILIES[name].render(program)  # type: ignore[attr-defined]
+    drawn = FAMILIES[name].render(program)
     drawn = drawn if isinstance(drawn, tuple) else (drawn,)
     assert [image.tobytes() for image in drawn] == [image.tobytes() for image in made.images]
     assert {image.mode for image in drawn} == {"RGB"}

@@ -18,9 +18,9 @@ def test_both_ends_of_the_line_lie_on_the_points(seed: int, dial: int) -> None:
     made = geometry.make(seed, dial)
     arguments = made.steps[1].arguments
     assert arguments is not None
-    line = made.program["ask"]["line"]  # type: ignore[index, call-overload]
+    line = made.program["ask"]["line"]
     for end, label in zip(("start", "end"), line, strict=True):
-        pixel = made.images[0].getpixel(pixel_point(tuple(arguments[end]), made.images[0].size))  # type: ignore[arg-type]
+        pixel = made.images[0].getpixel(pixel_point(tuple(arguments[end]), made.images[0].size))
         assert pixel == COLOURS[geometry.POINT_COLOURS[label]]
 
 

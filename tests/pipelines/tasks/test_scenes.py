@@ -14,7 +14,7 @@ from pipelines.tasks.draw import COLOURS
 @given(st.integers(0, 2**40), st.integers(0, 2))
 def test_every_object_has_its_colour_and_keeps_to_its_cell(seed: int, dial: int) -> None:
     made = scenes.make(seed, dial)
-    objects: list[dict[str, Any]] = made.program["objects"]  # type: ignore[assignment]
+    objects: list[dict[str, Any]] = made.program["objects"]
     assert len({(item["column"], item["row"]) for item in objects}) == len(objects)
     for item in objects:
         assert made.images[0].getpixel((item["x"], item["y"])) == COLOURS[item["colour"]]
@@ -26,7 +26,7 @@ def test_every_object_has_its_colour_and_keeps_to_its_cell(seed: int, dial: int)
 @given(st.integers(0, 2**40), st.integers(0, 2))
 def test_the_thought_lists_every_object_in_reading_order(seed: int, dial: int) -> None:
     made = scenes.make(seed, dial)
-    objects: list[dict[str, Any]] = made.program["objects"]  # type: ignore[assignment]
+    objects: list[dict[str, Any]] = made.program["objects"]
     listed = made.steps[0].text.split("; ")[: len(objects)]
     assert listed == [f"{item['colour']} {item['shape']} {item['column']}{item['row']}" for item in objects]
     assert objects == sorted(objects, key=lambda item: (item["row"], item["column"]))

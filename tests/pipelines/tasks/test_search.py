@@ -62,7 +62,7 @@ def test_crops_of_different_marks_differ_plainly(seed: int, first: str, second: 
         program = copy.deepcopy(made.program)
         for card in program["objects"]:
             card["mark"] = mark
-        box = pixel_box(tuple(made.steps[1].arguments["bbox_2d"]), made.images[0].size)  # type: ignore[index]
+        box = pixel_box(tuple(made.steps[1].arguments["bbox_2d"]), made.images[0].size)
         crop = search.render(program).crop(box).resize((INPUT, INPUT), Image.Resampling.BICUBIC)
         crops.append(np.asarray(crop).astype(int))
     differing = int((np.abs(crops[0] - crops[1]).max(axis=2) > 40).sum())
