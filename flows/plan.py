@@ -155,7 +155,7 @@ def _shared(plan: Plan) -> _Pool:
 
 
 def _bank_parameters(entries: Mapping[str, BankRecipe]) -> Any:
-    return {name: banks.Bank(task=bank.task, dial=bank.dial, count=bank.count) for name, bank in entries.items()}
+    return {name: banks.Bank(**bank.model_dump()) for name, bank in entries.items()}
 
 
 def _round(

@@ -7,13 +7,13 @@ only `influence` reads those of role `influence`.
 
 Reads specs (spec_id, bank, task, dial, index) drawn from the parameters, and `fingerprints` of banks that were built
 before. Writes `banks`, `fingerprints`, `images`; for role `influence` also `traces` (origin `oracle`), because a
-gradient needs a text. Task `vicrit` makes injected captions of all families. A spec whose every draw is taken is
+gradient needs a text. Task `vicrit` makes injected captions of other families. A spec whose every draw is taken is
 dropped as `taken`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import pyarrow as pa
@@ -27,7 +27,7 @@ from pipelines.tasks.rows import caption_row, oracle_steps, sample_row, trace_ro
 from schemas.ids import picture_id, seed_of
 from schemas.outcome import Drop, Keep, Outcome, Row
 
-VERSION = 3
+VERSION = 4
 
 DRAWS = 20
 """How often a spec is drawn again before it is given up."""
@@ -49,6 +49,12 @@ class Bank(BaseModel):
     task: str = Field(description="A family of `pipelines.tasks.FAMILIES`, or `vicrit`.")
     dial: int = Field(0, ge=0, description="Hardness; 0 is the easiest.")
     count: int = Field(100, ge=1, description="How many samples.")
+    families: tuple[str, ...] = Field((), description="`vicrit` only: whose captions are used; by default all.")
+
+    @property
+    def drawn_from(self) -> tuple[str, ...]:
+        """The families that its pictures come from, in the order of their names."""
+        return tuple(sorted(self.families or FAMILIES)) if self.task == "vicrit" else (self.task,)
 
     @field_validator("task")
     @classmethod
@@ -58,7 +64,11 @@ class Bank(BaseModel):
 
     @model_validator(mode="after")
     def _dialled(self) -> Bank:
-        for name in FAMILIES if self.task == "vicrit" else (self.task,):
+        if self.families and self.task != "vicrit":
+            raise ValueError(f"families: a bank of {self.task!r} draws from that family alone; leave them out")
+        for name in self.families:
+            check_task(name)
+        for name in self.drawn_from:
             check_dial(name, self.dial)
         return self
 
@@ -87,7 +97,8 @@ def run(tables: Mapping[str, pa.Table], p: Parameters, ctx: Context) -> Iterator
     looks = [int(row["phash"], 16) for row in earlier if row["phash"]]
     for spec in tables["input"].to_pylist():
         for draw in range(DRAWS):
-            found = _draw(spec, seed_of("bank", p.role, p.seed, spec["bank"], spec["index"], draw), ctx, taken, looks)
+            seed = seed_of("bank", p.role, p.seed, spec["bank"], spec["index"], draw)
+            found = _draw(spec, p.banks[spec["bank"]].drawn_from, seed, ctx, taken, looks)
             if found is not None:
                 break
         if found is None:
@@ -109,13 +120,14 @@ def run(tables: Mapping[str, pa.Table], p: Parameters, ctx: Context) -> Iterator
         yield spec["spec_id"], Keep({"bank": spec["bank"], "role": p.role, **sample}, also)
 
 
-def _draw(spec: Row, seed: int, ctx: Context, taken: set[str], looks: list[int]) -> tuple[Row, Row, list[str]] | None:
+def _draw(
+    spec: Row, families: Sequence[str], seed: int, ctx: Context, taken: set[str], looks: list[int]
+) -> tuple[Row, Row, list[str]] | None:
     """A sample, its oracle trace and the hashes of its pictures, all taken from now on; or None, and nothing is stored,
     where its state, a picture or its looks are taken.
     """
     task = spec["task"]
-    # A vicrit bank takes the families in turn, by the seed of the draw: not every family writes captions.
-    family = FAMILIES[task if task != "vicrit" else sorted(FAMILIES)[seed % len(FAMILIES)]]
+    family = FAMILIES[families[seed % len(families)]]  # by the draw, because not every family writes captions
     made = family.make(seed, spec["dial"])
     ids = [picture_id(image) for image in made.images]
     sample = sample_row(family.NAME, spec["dial"], made, ids)

@@ -77,11 +77,13 @@ class TaskRecipe(Strict):
 
 
 class BankRecipe(Strict):
-    """A bank of `count` held-out samples; `vicrit` banks are made from the captions of other families."""
+    """A bank of `count` held-out samples. A `vicrit` bank is made from the captions of `families`, by default of
+    all."""
 
     task: str
     dial: int = Field(default=0, ge=0)
     count: int = Field(default=100, ge=2)
+    families: tuple[str, ...] = ()
 
 
 class ExecutionRecipe(Strict):

@@ -101,3 +101,16 @@ def test_what_cannot_be_drawn_is_refused():
         Bank(task="vicrit", dial=9)
     with pytest.raises(ValidationError):
         Parameters(role="training", banks={})
+
+
+def test_a_vicrit_bank_may_name_its_families(lake):
+    bank = Bank(task="vicrit", count=3, families=("search",))
+    done = run(lake, STAGE, Parameters(role="evaluation", banks={"crit": bank}))
+    assert all(" card" in row["question"] for row in rows(lake, done, "banks"))
+    assert Bank(task="vicrit", count=1).drawn_from[0] == "charts" and Bank(task="search", count=1).drawn_from == (
+        "search",
+    )
+    with pytest.raises(ValidationError, match="'cards' is no task"):
+        Bank(task="vicrit", count=1, families=("cards",))
+    with pytest.raises(ValidationError, match="a bank of 'search' draws from that family alone"):
+        Bank(task="search", count=1, families=("charts",))

@@ -31,8 +31,7 @@ SEEDS = 900_000_000
 TURNS = 4
 TOKENS = 192
 BATCH = 64
-SEEDLING_FAMILIES = ("counting", "search", "charts", "geometry")
-CELLS = tuple(f"{name}/{dial}" for name in SEEDLING_FAMILIES for dial in range(len(FAMILIES[name].DIALS)))
+CELLS = tuple(f"{name}/{dial}" for name in corpus.TAUGHT for dial in range(len(FAMILIES[name].DIALS)))
 """Every task and dial that the seedling was grown on or next to."""
 
 
