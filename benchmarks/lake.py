@@ -115,6 +115,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="where pictures and lakes are made (default: a temporary folder)")
     parser.add_argument("--small", action="store_true", help="a quick try at small sizes; writes no results")
     options = parser.parse_args()
+    if options.work:
+        options.work.mkdir(parents=True, exist_ok=True)
     for name in options.parts or PARTS:
         with tempfile.TemporaryDirectory(prefix=f"evolens-{name}-", dir=options.work) as work:
             at = measure.machine()

@@ -18,6 +18,7 @@ from playwright.sync_api import sync_playwright
 PLACES = (("light", None), ("light", "gallery"), ("dark", "difficulty"), ("dark", "training"))
 VIEW = (1180, 760)
 WIDTH, GAP = 1600, 10
+SETTLE = 800  # milliseconds
 
 
 def shots(report: Path) -> list[Image.Image]:
@@ -26,14 +27,22 @@ def shots(report: Path) -> list[Image.Image]:
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for scheme, section in PLACES:
-            context = browser.new_context(viewport={"width": VIEW[0], "height": VIEW[1]}, color_scheme=scheme)
-            page = context.new_page()
-            page.goto(report.resolve().as_uri() + (f"#{section}" if section else ""))
+            page = browser.new_page(
+                viewport={"width": VIEW[0], "height": VIEW[1]}, color_scheme=scheme, reduced_motion="reduce"
+            )
+            page.goto(report.resolve().as_uri())
             if section == "gallery":
-                trace = page.locator("#gallery details:has(button)").first
-                trace.locator("summary").first.click()
-                trace.scroll_into_view_if_needed()
-            page.wait_for_timeout(400)
+                card = page.locator("#gallery details.card", has_text="search · same").first
+                card.locator("summary").first.click()
+                for _ in range(2):
+                    card.locator("button", has_text="→").last.click()  # the oracle's trace stands last
+                card.evaluate("node => node.scrollIntoView({block: 'center', behavior: 'instant'})")
+            elif section:
+                place = f"document.getElementById('{section}')"
+                page.evaluate(f"{place}.scrollIntoView({{behavior: 'instant'}})")
+                page.wait_for_timeout(SETTLE)  # what was not laid out before is now, and may have moved the place
+                page.evaluate(f"{place}.scrollIntoView({{behavior: 'instant'}})")
+            page.wait_for_timeout(SETTLE)
             taken.append(Image.open(io.BytesIO(page.screenshot())).convert("RGB"))
         browser.close()
     return taken
