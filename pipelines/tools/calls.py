@@ -115,7 +115,10 @@ def _checked(call: ToolCall) -> tuple[Tool, Parameters]:
     try:
         return tool, tool.parameters.model_validate(dict(call.arguments))
     except ValidationError as error:
-        raise CallError(_sentence(tool, error.errors()[0])) from None
+        wrong = _sentence(tool, error.errors()[0])
+    # Raised here, not above: a CallError is kept as a value, and one that remembers a ValidationError would hold every
+    # caller's frame, pictures and all, in a cycle that the garbage collector cannot see through.
+    raise CallError(wrong)
 
 
 def _sentence(tool: Tool, error: Mapping[str, Any]) -> str:

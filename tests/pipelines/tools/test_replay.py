@@ -1,4 +1,6 @@
+import gc
 import json
+import weakref
 
 import pytest
 from hypothesis import assume, given
@@ -7,7 +9,7 @@ from PIL import Image
 
 from pipelines.prompts import step
 from pipelines.tools import CallError, picture_id
-from pipelines.tools.replay import LIMIT, observation, replay, with_observations
+from pipelines.tools.replay import LIMIT, observation, outcome, replay, with_observations
 from tests.pipelines.tools import strategies
 
 
@@ -115,3 +117,15 @@ def test_any_trace_replays_and_any_changed_pixel_that_matters_is_caught(image, c
     assert [mismatch.step for mismatch in caught] == [
         2 * index + 1 for index in range(len(chosen)) if other.ids[index + 1] != again.ids[index + 1]
     ]
+
+
+def test_a_refused_call_keeps_no_picture_alive():
+    def carry_out():
+        image = Image.new("RGB", (20, 20))
+        refused = outcome([image], step("action", tool="crop", arguments={"bbox_2d": [9, 9, 9, 9]}))
+        assert isinstance(refused, CallError)
+        return weakref.ref(image)
+
+    picture = carry_out()
+    gc.collect()
+    assert picture() is None
