@@ -52,7 +52,7 @@ def tally(counts: Iterable[tuple[Sequence[str | None], int]], allowed: Sequence[
     return found
 
 
-def _plain(license: str) -> str:  # noqa: A002
+def _plain(license: str) -> str:  # noqa: A002 - the column is called so
     """Lower case, words joined by hyphens, without versions and ports: `CC BY-NC 3.0 IGO` is `cc-by-nc`."""
     name = re.sub(r"[^a-z0-9.]+", "-", license.strip().lower()).strip("-")
     name = re.sub(r"^creative-commons(?=-|$)", "cc", name)

@@ -87,7 +87,7 @@ def pixels(source: Source, record: dict[str, Any]) -> list[tuple[str, bytes]]:
     ]
 
 
-def fingerprint(source: Path, *, images: str = "", format: str | None = None, revision: str | None = None) -> str:  # noqa: A002
+def fingerprint(source: Path, *, images: str = "", format: str | None = None, revision: str | None = None) -> str:  # noqa: A002 - as in recipes
     """Hash of what a source holds; of a dataset on the hub, its name and revision. Raises `SourceError`."""
     if source.exists():
         return files.fingerprint(source, images)
@@ -130,7 +130,7 @@ def _bounds(sources: Sequence[Source], opened: dict[str, Opened]) -> dict[str, i
     def ids(source: Source) -> Iterator[str]:
         return (str(row["record_id"]) for row in list_records(source, opened[source.name]))
 
-    bounds = {source.name: choose.bound(source, lambda source=source: ids(source)) for source in sources}  # type: ignore[misc]
+    bounds = {source.name: choose.bound(source, lambda source=source: ids(source)) for source in sources}  # type: ignore[misc]  # mypy does not type defaults
     weighted = [source for source in sources if source.weight is not None]
     sizes = {
         source.name: sum(choose.chance(source.seed, each) < bounds[source.name] for each in ids(source))
@@ -139,7 +139,7 @@ def _bounds(sources: Sequence[Source], opened: dict[str, Opened]) -> dict[str, i
     for name, share in choose.shares(sources, sizes).items():
         if share < sizes[name]:
             source = next(each for each in weighted if each.name == name)
-            bounds[name] = choose.bound(source, lambda source=source: ids(source), share)  # type: ignore[misc]
+            bounds[name] = choose.bound(source, lambda source=source: ids(source), share)  # type: ignore[misc]  # mypy does not type defaults
     return bounds
 
 
