@@ -1,6 +1,6 @@
 """What `look` finds and what it costs: personal data drawn onto the photographs, and pictures that hold none.
 
-    python benchmarks/screen.py --pictures 200
+    python -m benchmarks.screen --pictures 200
 
 Every secret is drawn at random by code that shares nothing with the checks (its own Luhn and ISO 7064 sums), in one of
 three sizes and two styles, at a random place of a random photograph. The clean pictures are the photographs as they
@@ -19,15 +19,13 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from PIL import Image, ImageDraw, ImageFont
+
+from pipelines import ocr
+from pipelines.personal import find
+from pipelines.tasks import FAMILIES
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from PIL import Image, ImageDraw, ImageFont  # noqa: E402 - the repository's packages come first on the path
-
-from pipelines import ocr  # noqa: E402
-from pipelines.personal import find  # noqa: E402
-from pipelines.tasks import FAMILIES  # noqa: E402
-
 REGIONS = ("US", "GB", "DE", "FR", "IN")
 SIZES = (13, 18, 26)
 STYLES = ("label", "outline")

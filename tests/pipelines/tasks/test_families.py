@@ -117,9 +117,9 @@ def test_the_oracle_trace_passes_verify_and_a_wrong_answer_does_not(sample: tupl
         image = staticmethod(known.__getitem__)
 
     told = {**row, "trace_id": "t", "origin": "oracle", "steps": steps}
-    assert isinstance(verify.run(told, verify.Parameters(), Pictures()), Keep)  # type: ignore[arg-type]
+    assert isinstance(verify.run(told, verify.Parameters(), Pictures()), Keep)
     wrong = [*steps[:-1], {**steps[-1], "text": "17.03 of them"}]
-    dropped = verify.run({**told, "steps": wrong}, verify.Parameters(), Pictures())  # type: ignore[arg-type]
+    dropped = verify.run({**told, "steps": wrong}, verify.Parameters(), Pictures())
     assert isinstance(dropped, Drop) and dropped.reason == "wrong_answer"
 
 
