@@ -4,12 +4,17 @@
 # Both build the environment in .venv first, once.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format clean
+.PHONY: help install run test vllm test-vllm lint format clean
 SHELL := /bin/sh
 
 BIN := .venv/bin
 STAMP := .venv/.evolens-installed
 UV_VERSION := 0.13.9
+
+# The server's environment: cpu, or gpu where there are NVIDIA GPUs (make vllm VLLM=gpu).
+VLLM ?= cpu
+VLLM_STAMP := .venv-vllm/.evolens-$(VLLM)
+VLLM_NEEDS := requirements/vllm-$(VLLM).txt requirements/vllm-$(VLLM)-constraints.txt $(wildcard requirements/vllm-$(VLLM)-overrides.txt)
 
 # The first of these that is a Python we support.
 PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python; do \
@@ -24,6 +29,8 @@ export VLLM_NO_USAGE_STATS := 1
 help:
 	@echo 'make run     one whole round of the flywheel, into ./lake'
 	@echo 'make test    every check: tests, ruff, mypy, floors'
+	@echo 'make vllm    the environment of the vLLM server, in .venv-vllm (VLLM=gpu for NVIDIA GPUs)'
+	@echo 'make test-vllm  the checks that need that server'
 	@echo 'make lint    only ruff, mypy and the floors'
 	@echo 'make format  rewrite the code in the house style'
 	@echo 'make clean   remove the environment and the caches; never the lake'
@@ -50,6 +57,18 @@ run: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest
 
+# vLLM has an environment of its own: its fastapi range excludes Prefect's. The core environment brings uv.
+vllm: $(VLLM_STAMP)
+
+$(VLLM_STAMP): $(VLLM_NEEDS) | $(STAMP)
+	$(BIN)/uv venv -q --clear --python $(BIN)/python .venv-vllm
+	UV_HTTP_TIMEOUT=300 $(BIN)/uv pip install --compile-bytecode --python .venv-vllm/bin/python -r requirements/vllm-$(VLLM).txt \
+		-c requirements/vllm-$(VLLM)-constraints.txt $(addprefix --override ,$(filter %-overrides.txt,$(VLLM_NEEDS)))
+	@touch $@
+
+test-vllm: $(STAMP) $(VLLM_STAMP)
+	$(BIN)/python -m pytest -m vllm tests/vllm
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -61,5 +80,5 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	rm -rf .venv .venv-vllm .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
