@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from pipelines.captions.charts import caption, clearest
 from pipelines.tasks.draw import COLOURS, INK, blank, font
-from pipelines.tasks.made import Box, Fact, Made, Region, Step
+from pipelines.tasks.made import Box, Fact, Made, Region, Step, tries
 from pipelines.tasks.tables import SOURCES, cube
 from schemas.ids import Json, canonical
 
@@ -77,7 +77,9 @@ def make(seed: int, dial: int) -> Made:
     setting = DIALS[dial]
     relation = rng.choice(setting.relations)
     wanted = rng.random()
+    drawings = tries(NAME, dial, seed)
     while True:
+        next(drawings)
         drawn = _table(rng, setting)
         posed = POSERS[relation](rng, drawn[1], wanted) if drawn else None
         if drawn and posed:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from pipelines.captions.documents import PEOPLE, caption
-from pipelines.tasks.made import Fact, Made, Region, Step
+from pipelines.tasks.made import Fact, Made, Region, Step, tries
 from pipelines.tasks.pages import Page, page
 from pipelines.tasks.typeset import ACCENTS, PAPERS, SIZE, Cell, cell_box, fits, note_box, render, strips, widths_of
 from pipelines.tasks.world import Asked, act, finish, frame, pick, think
@@ -47,7 +47,9 @@ def make(seed: int, dial: int) -> Made:
     relation = rng.choice(setting.relations)
     wanted = rng.random()
     posed = None
+    drawings = tries(NAME, dial, seed)
     while posed is None:
+        next(drawings)
         drawn = page(rng, rng.randint(*setting.rows), rng.randint(*setting.columns))
         if drawn is None:
             continue

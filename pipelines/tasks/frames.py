@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from pipelines.captions.frames import caption
 from pipelines.captions.words import SHAPES
 from pipelines.tasks.draw import BACKGROUNDS, COLOURS, INK, around, blank, draw_shape, font
-from pipelines.tasks.made import Fact, Made, Region, Step
+from pipelines.tasks.made import Fact, Made, Region, Step, tries
 from pipelines.tasks.world import Asked, act, finish, pick, spot, think
 from schemas.ids import Json
 
@@ -55,7 +55,9 @@ def make(seed: int, dial: int) -> Made:
     relation = rng.choice(setting.relations)
     wanted = rng.random()
     posed, bodies = None, list[Body]()
+    drawings = tries(NAME, dial, seed)
     while posed is None:
+        next(drawings)
         bodies = _bodies(rng, setting) or []
         posed = POSERS[relation](rng, bodies, wanted) if bodies else None
     question, options, answer, kind, ask, more, followed, conclusion = posed

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from pipelines.captions.functions import caption
 from pipelines.tasks.curves import REACH, Curve, beside, curve, formula, meetings, value
 from pipelines.tasks.draw import BACKGROUNDS, COLOURS, INK, around, blank, font
-from pipelines.tasks.made import Fact, Made, Region, Step
+from pipelines.tasks.made import Fact, Made, Region, Step, tries
 from pipelines.tasks.world import Asked, act, finish, pick, spot, think
 from schemas.ids import Json, canonical
 
@@ -59,7 +59,9 @@ def make(seed: int, dial: int) -> Made:
     relation = rng.choice(setting.relations)
     wanted = rng.random()
     posed = None
+    drawings = tries(NAME, dial, seed)
     while posed is None:
+        next(drawings)
         colours = rng.sample(INKS, setting.count)
         kinds = [rng.choice(setting.kinds) for _ in colours]
         curves = [curve(rng, kind, colour) for kind, colour in zip(kinds, colours, strict=True)]

@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from pipelines.tasks.draw import COLOURS, INK, around, blank, font
-from pipelines.tasks.made import Fact, Made, Region, Step
+from pipelines.tasks.made import Fact, Made, Region, Step, tries
 from schemas.ids import Json
 
 NAME = "geometry"
@@ -70,7 +70,9 @@ def make(seed: int, dial: int) -> Made:
     relation = rng.choice(setting.relations)
     wanted = rng.random()
     posed = None
+    drawings = tries(NAME, dial, seed)
     while posed is None:
+        next(drawings)
         posed = POSERS[relation](rng, setting, wanted)
     program: dict[str, Json] = {
         "size": SIZE,

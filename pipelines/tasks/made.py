@@ -1,7 +1,12 @@
-"""What a task family makes: one question with its pictures, and everything known about it by construction."""
+"""What a task family makes: one question with its pictures, and everything known about it by construction.
+
+A family draws again what cannot carry its question, and counts the drawings with `tries`: a family that could never be
+content says so instead of drawing for ever.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -77,6 +82,20 @@ class Family(Protocol):
     def make(self, seed: int, dial: int) -> Made:
         """The sample of this seed at `DIALS[dial]`: the same pixels and texts on every machine."""
         ...
+
+
+MOST_TRIES = 100_000
+"""Drawings of one sample before a family gives up: some questions of `structure` take seven thousand now and then."""
+
+
+class NothingFits(RuntimeError):
+    """A family drew again and again, and nothing could carry its question."""
+
+
+def tries(family: str, dial: int, seed: int) -> Iterator[int]:
+    """Counts drawings: one `next` before each. Raises `NothingFits` instead of the one after `MOST_TRIES`."""
+    yield from range(MOST_TRIES)
+    raise NothingFits(f"{family}, dial {dial}, seed {seed}: none of {MOST_TRIES:,} drawings can carry the question")
 
 
 def state_id(made: Made) -> str:

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from pipelines.captions.mazes import THEMES, caption
 from pipelines.tasks.draw import around, blank, font
 from pipelines.tasks.labyrinth import BACK, Cell, Maze, go, grow, join, legs, part, routes
-from pipelines.tasks.made import Fact, Made, Region, Step
+from pipelines.tasks.made import Fact, Made, Region, Step, tries
 from pipelines.tasks.world import Asked, act, finish, pick, spot, think
 from schemas.ids import Json
 
@@ -61,7 +61,9 @@ def make(seed: int, dial: int) -> Made:
     relation = rng.choice(setting.relations)
     wanted = rng.random()
     drawn = None
+    drawings = tries(NAME, dial, seed)
     while drawn is None:
+        next(drawings)
         maze = grow(rng, setting.side)
         drawn = POSERS[relation](rng, setting, maze, wanted)
     marks, posed = drawn

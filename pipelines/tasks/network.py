@@ -21,11 +21,12 @@ Node = tuple[int, int]
 """Column and row, from 0."""
 
 
-def network(rng: random.Random, count: int, stops: tuple[int, int]) -> list[list[Node]]:
-    """So many lines, each a list of its stations in order."""
+def network(rng: random.Random, count: int, stops: tuple[int, int], drawings: Iterator[int]) -> list[list[Node]]:
+    """So many lines, each a list of its stations in order; `drawings` counts those that were tried."""
     lines: list[list[Node]] = []
     edges: set[frozenset[Node]] = set()
     while len(lines) < count:
+        next(drawings)
         line = _line(rng, rng.randint(*stops), edges)
         used = Counter(node for other in lines for node in other)
         shared = [len(set(line) & set(other)) for other in lines]

@@ -14,7 +14,7 @@ from PIL import Image
 
 from pipelines.captions.puzzles import caption
 from pipelines.tasks.landscape import SIZE, paint, scene
-from pipelines.tasks.made import Box, Fact, Made, Region, Step
+from pipelines.tasks.made import Box, Fact, Made, Region, Step, tries
 from pipelines.tasks.mosaic import LETTERS, cells, differ, render
 from pipelines.tasks.world import Asked, act, finish, frame, pad, pick, think
 from schemas.ids import Json
@@ -53,7 +53,9 @@ def make(seed: int, dial: int) -> Made:
     relation = rng.choice(setting.relations)
     wanted = rng.random()
     posed = None
+    drawings = tries(NAME, dial, seed)
     while posed is None:
+        next(drawings)
         land = scene(rng)
         posed = POSERS[relation](rng, setting, paint(land), wanted)
     question, options, answer, kind, done, steps, region = posed

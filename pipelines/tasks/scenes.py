@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from pipelines.captions.scenes import caption
 from pipelines.tasks.draw import BACKGROUNDS, COLOURS, around, blank, draw_shape
-from pipelines.tasks.made import Fact, Made, Region, Step
+from pipelines.tasks.made import Fact, Made, Region, Step, tries
 from schemas.ids import Json
 
 NAME = "counting"
@@ -54,7 +54,9 @@ def make(seed: int, dial: int) -> Made:
     relation = rng.choice(setting.relations)
     pose = POSERS[relation]
     wanted = rng.random()
+    drawings = tries(NAME, dial, seed)
     while True:
+        next(drawings)
         items = _scene(rng, setting)
         posed = pose(rng, items, wanted, setting.most)
         if posed is not None:

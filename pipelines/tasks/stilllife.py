@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from pipelines.captions.stilllife import CONDITIONS, MATERIALS, SHAPES, caption
-from pipelines.tasks.made import Fact, Made, Region, Step
+from pipelines.tasks.made import Fact, Made, Region, Step, tries
 from pipelines.tasks.shading import COLOURS, HEIGHT, WALLS, WIDTH, Thing, box_of, paint
 from pipelines.tasks.world import Asked, act, finish, frame, pad, pick, think
 from schemas.ids import Json
@@ -49,7 +49,9 @@ def make(seed: int, dial: int) -> Made:
     wanted = rng.random()
     light = rng.choice(("left", "right"))
     posed = None
+    drawings = tries(NAME, dial, seed)
     while posed is None:
+        next(drawings)
         things = _things(rng, setting)
         posed = POSERS[relation](rng, things, wanted)
     if relation == "light":

@@ -15,7 +15,7 @@ from typing import Any
 from pipelines.captions.structure import INKS, caption
 from pipelines.tasks.draw import BACKGROUNDS, around
 from pipelines.tasks.figures import SIZE, Point, apart, between, cross, far, place, render, triangle
-from pipelines.tasks.made import Fact, Made, Region, Step
+from pipelines.tasks.made import Fact, Made, Region, Step, tries
 from pipelines.tasks.world import Asked, act, finish, pick, think
 from schemas.ids import Json
 
@@ -63,7 +63,9 @@ def make(seed: int, dial: int) -> Made:
     relation = rng.choice(setting.relations)
     wanted = rng.random()
     posed = None
+    drawings = tries(NAME, dial, seed)
     while posed is None:
+        next(drawings)
         posed = POSERS[relation](rng, setting, wanted)
     points = {label: posed.points[label] for label in sorted(posed.points)}
     program: dict[str, Any] = {

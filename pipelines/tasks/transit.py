@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from pipelines.captions.transit import caption
 from pipelines.tasks.draw import COLOURS, INK, blank, font
 from pipelines.tasks.lettering import SIZE, TEXT, labels, place, station_boxes
-from pipelines.tasks.made import Fact, Made, Region
+from pipelines.tasks.made import Fact, Made, Region, tries
 from pipelines.tasks.network import NAMES, distances, fewest_changes, itineraries, network
 from pipelines.tasks.world import Asked, act, finish, frame, listed, pad, pick, spot, think
 from schemas.ids import Json
@@ -54,8 +54,10 @@ def make(seed: int, dial: int) -> Made:
     relation = rng.choice(setting.relations)
     wanted = rng.random()
     posed = None
+    drawings = tries(NAME, dial, seed)
     while posed is None:
-        drawn = network(rng, rng.randint(*setting.lines), setting.stops)
+        next(drawings)
+        drawn = network(rng, rng.randint(*setting.lines), setting.stops, drawings)
         nodes = list(dict.fromkeys(node for line in drawn for node in line))
         names = dict(zip(nodes, rng.sample(NAMES, len(nodes)), strict=True))
         colours = rng.sample(list(COLOURS), len(drawn))

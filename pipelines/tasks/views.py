@@ -15,7 +15,7 @@ from PIL import Image
 from pipelines.captions.views import caption
 from pipelines.tasks.cubes import BOARD, HIGHEST, SIZE, Tower, building, cap, clear, corner, outlines, turned
 from pipelines.tasks.draw import BACKGROUNDS, COLOURS
-from pipelines.tasks.made import Box, Fact, Made, Region, Step
+from pipelines.tasks.made import Box, Fact, Made, Region, Step, tries
 from pipelines.tasks.world import Asked, act, finish, pick, spot, think
 from schemas.ids import Json
 
@@ -52,7 +52,9 @@ def make(seed: int, dial: int) -> Made:
     relation = rng.choice(setting.relations)
     wanted = rng.random()
     posed, towers = None, list[Tower]()
+    drawings = tries(NAME, dial, seed)
     while posed is None:
+        next(drawings)
         towers = _towers(rng, setting)
         posed = POSERS[relation](rng, setting, towers, wanted) if clear(towers) else None
     question, options, answer, kind, ask, more, looked_at, conclusion = posed

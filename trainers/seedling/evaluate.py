@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,14 +26,15 @@ from pipelines.tasks import FAMILIES, Made
 from pipelines.tools import CallError
 from pipelines.tools.replay import observation, outcome
 from pipelines.verifiers import verify
+from schemas.ids import canonical_json
 from trainers.seedling import WEIGHTS, corpus, model
 
 SEEDS = 900_000_000
 TURNS = 4
 TOKENS = 192
 BATCH = 64
-CELLS = tuple(f"{name}/{dial}" for name in corpus.TAUGHT for dial in range(len(FAMILIES[name].DIALS)))
-"""Every task and dial that the seedling was grown on or next to."""
+CELLS = tuple(f"{name}/{dial}" for name, family in FAMILIES.items() for dial in range(len(family.DIALS)))
+"""Every task and dial. Only those of `corpus.TAUGHT` are in the seedling's diets: the others it never saw."""
 
 
 @dataclass
@@ -88,7 +90,7 @@ def answer(network: Any, processor: Any, attempts: list[Attempt], device: str = 
 def table(
     folder: Path, count: int, device: str = "cpu", cells: Sequence[str] = CELLS, first: int = SEEDS
 ) -> list[dict[str, Any]]:
-    """One row for each cell: n, accuracy with a 95 % Wilson interval, share of tool calls that were valid."""
+    """One row for each cell: n, accuracy with a 95 % Wilson interval, what a blind guess gets, valid tool calls."""
     network, processor = model.load(folder, device)
     model.quicken(network)
     rows = []
@@ -108,6 +110,7 @@ def table(
                 "accuracy": round(right / count, 4),
                 "low": round(low, 4),
                 "high": round(high, 4),
+                "guess": round(blind(made), 4),
                 "calls": calls,
                 "valid_calls": round(sum(attempt.valid for attempt in attempts) / calls, 4) if calls else None,
             }
@@ -122,13 +125,25 @@ def correct(attempt: Attempt) -> bool:
     return bool(verify(attempt.said, made.answer, made.answer_type, params, made.options).correct)
 
 
+def blind(made: Sequence[Made]) -> float:
+    """The share right of one who sees no picture, and gives to each kind of question its most frequent answer."""
+    said: dict[str, Counter[str]] = {}
+    for item in made:
+        said.setdefault(item.relation, Counter())[canonical_json(item.answer)] += 1
+    return sum(max(answers.values()) for answers in said.values()) / len(made)
+
+
 def show(rows: list[dict[str, Any]]) -> str:
     """The table in Markdown."""
-    lines = ["| task | dial | n | accuracy | 95 % interval | valid calls |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| task | dial | n | accuracy | 95 % interval | blind guess | valid calls |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for row in rows:
         interval = f"{row['low']:.2f}–{row['high']:.2f}"
         calls = "–" if row["valid_calls"] is None else f"{row['valid_calls']:.2f} of {row['calls']}"
-        lines.append(f"| {row['task']} | {row['dial']} | {row['n']} | {row['accuracy']:.2f} | {interval} | {calls} |")
+        shares = f"{row['accuracy']:.2f} | {interval} | {row['guess']:.2f}"
+        lines.append(f"| {row['task']} | {row['dial']} | {row['n']} | {shares} | {calls} |")
     return "\n".join(lines)
 
 
