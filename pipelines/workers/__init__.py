@@ -28,9 +28,9 @@ def connect(
     Raises `ValueError` or `FileNotFoundError` with one clear line when the worker cannot be what the spec says.
     """
     if spec.scheme == "openai":
-        from pipelines.workers.openai import OpenAIWorker
+        from pipelines.workers.server.worker import ServerWorker
 
-        return OpenAIWorker.open(spec, load_image, load_bytes)
+        return ServerWorker.open(spec, load_image, load_bytes)
     if spec.scheme == "embed":
         from pipelines.workers.features import EmbedWorker
 

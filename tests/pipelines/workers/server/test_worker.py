@@ -1,4 +1,4 @@
-"""The HTTP client against a real server on loopback: every path by which a request may go wrong."""
+"""Asking a real server on loopback: every path by which a request may go wrong."""
 
 from __future__ import annotations
 
