@@ -16,10 +16,12 @@ from flows.packages import check_packages
 check_packages()  # before any command, and with it a package of another, is imported
 
 from flows import (  # noqa: E402 - the check above comes first
+    command_cache,
     command_compare,
     command_data,
     command_export,
     command_lake,
+    command_prove,
     command_report,
     command_run,
     command_serve,
@@ -33,7 +35,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (command_run, command_data, command_compare, command_report, command_export, command_lake, command_serve)
+COMMANDS = (
+    command_run,
+    command_data,
+    command_compare,
+    command_report,
+    command_export,
+    command_lake,
+    command_prove,
+    command_cache,
+    command_serve,
+)
 for module in COMMANDS:
     module.register(app)
 
