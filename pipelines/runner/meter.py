@@ -6,13 +6,14 @@ import pickle
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from pipelines.lake import Lake
 from pipelines.stage import WorkerSpec
 from schemas.ids import canonical_json
-from schemas.requests import Failed, Generated, Request, Result, Scored, Worker, WorkerIdentity
+from schemas.requests import Generated, Request, Result, Scored, Server, Vector, Worker, WorkerIdentity
 
 KEPT = 2
 """How many connected workers a process keeps: a model may fill its memory."""
@@ -67,13 +68,26 @@ class Meter:
     def answer(self, requests: Sequence[Request]) -> list[Result]:
         with self._model:
             results = self._worker.answer(requests)
-        with self._lock:
-            self.usage["requests"] += len(requests)
-            for result in results:
-                if isinstance(result, Generated | Scored):
-                    self.usage["prompt_tokens"] += result.prompt_tokens
-                if isinstance(result, Generated):
-                    self.usage["completion_tokens"] += result.completion_tokens
-                if isinstance(result, Failed):
-                    self.usage["retries"] += result.attempts - 1
+        for result in results:
+            self._count(result)
         return results
+
+    def submit(self, request: Request) -> Future[Result]:
+        assert isinstance(self._worker, Server)
+        future = self._worker.submit(request)
+        future.add_done_callback(self._told)
+        return future
+
+    def _told(self, future: Future[Result]) -> None:
+        if not future.cancelled():
+            self._count(future.result())
+
+    def _count(self, result: Result) -> None:
+        with self._lock:
+            self.usage["requests"] += 1
+            if isinstance(result, Generated | Scored):
+                self.usage["prompt_tokens"] += result.prompt_tokens
+            if isinstance(result, Generated):
+                self.usage["completion_tokens"] += result.completion_tokens
+            if not isinstance(result, Vector):
+                self.usage["retries"] += result.attempts - 1

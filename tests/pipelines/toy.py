@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -114,12 +115,24 @@ class Echo:
         self.in_waves, self._fail = in_waves, fail
         self.identity = IDENTITY
         self.calls: list[list[str]] = []
-        self.threads: set[int] = set()
 
     def answer(self, requests: Sequence[Request]) -> list[Result]:
         self.calls.append([request.request_id for request in requests])
-        self.threads.add(threading.get_ident())
         return [self._one(request) for request in requests]
+
+    def submit(self, request: Request) -> Future[Result]:
+        """Answers come late and out of order, as a server's do."""
+        assert isinstance(request, Generate)
+        self.calls.append([request.request_id])
+        future: Future[Result] = Future()
+        threading.Timer(0.001 * (hash(request.request_id) % 3), self._tell, (future, request)).start()
+        return future
+
+    def _tell(self, future: Future[Result], request: Request) -> None:
+        try:
+            future.set_result(self._one(request))
+        except Exception as error:
+            future.set_exception(error)
 
     def _one(self, request: Request) -> Result:
         assert isinstance(request, Generate)
