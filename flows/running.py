@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from flows import console
 from flows.card import card_path, write_card
-from flows.engine import describe, open_lake, run_node, runner_of, with_inputs
+from flows.engine import Watch, describe, open_lake, run_node, runner_of, with_inputs
 from flows.plan import Node, Plan, make_plan, steps
 from flows.recipes import find
 from flows.results import as_rows, comparisons, funnel, scores, verdict
@@ -96,8 +96,11 @@ def run_recipe(recipe: str, lake: Path, rounds: int | None, overrides: dict[str,
     return False
 
 
-def run_named(plan: Plan, names: Sequence[str]) -> list[Node]:
-    """Run nodes and what they need, without Prefect, as a partial run; returns them. What is made is not recorded."""
+def run_named(plan: Plan, names: Sequence[str], watch: Watch | None = None) -> list[Node]:
+    """Run nodes and what they need, without Prefect, as a partial run; returns them. What is made is not recorded.
+
+    `watch` is told how far each stage is that runs.
+    """
     nodes = with_inputs(plan, names)
     todo = [node for node in nodes if plan.lake.find(plan.lake.resolve(node.key)) is None]
     console.err.print(f"{len(todo)} of {len(nodes)} stages to run" if todo else "Nothing to run: all is made.")
@@ -105,7 +108,7 @@ def run_named(plan: Plan, names: Sequence[str]) -> list[Node]:
         run = _record(plan, nodes)
         with failing(run):
             for node in nodes:
-                run_node(plan, node, run)
+                run_node(plan, node, run, watch)
         finish(plan, run, "partial")
     return nodes
 

@@ -68,9 +68,7 @@ class Processes:
 
     def __call__(self, tasks: Sequence[PartTask]) -> None:
         if self._pool is None:
-            # spawn: a forked child would inherit locks and threads of torch and Arrow in whatever state they are
-            context = get_context("spawn")
-            self._pool = ProcessPoolExecutor(self.count, context, initializer=_die_with, initargs=(os.getpid(),))
+            self._pool = fresh_pool(self.count)
             weakref.finalize(self, self._pool.shutdown, cancel_futures=True)
         futures: list[Future[int]] = [self._pool.submit(run_pickled, pickle.dumps(task)) for task in tasks]
         try:
@@ -88,6 +86,12 @@ class Processes:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
+
+
+def fresh_pool(count: int) -> ProcessPoolExecutor:
+    """`count` new processes that know nothing of this one, and die with it."""
+    # spawn: a forked child would inherit locks and threads of torch and Arrow in whatever state they are
+    return ProcessPoolExecutor(count, get_context("spawn"), initializer=_die_with, initargs=(os.getpid(),))
 
 
 def run_pickled(task: bytes) -> int:
