@@ -28,9 +28,11 @@ def connect(
     Raises `ValueError` or `FileNotFoundError` with one clear line when the worker cannot be what the spec says.
     """
     if spec.scheme == "openai":
+        from pipelines.workers.cache import cached
         from pipelines.workers.server.worker import ServerWorker
 
-        return ServerWorker.open(spec, load_image, load_bytes)
+        worker = ServerWorker.open(spec, load_image, load_bytes)
+        return cached(worker, address=spec.target, switch=spec.option("cache", "on"))
     if spec.scheme == "embed":
         from pipelines.workers.features import EmbedWorker
 

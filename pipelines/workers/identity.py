@@ -21,7 +21,7 @@ from schemas.requests import WorkerIdentity
 OPTIONS: Mapping[str, frozenset[str]] = {
     "local": frozenset({"device", "max_batch", "max_context"}),
     "embed": frozenset({"device", "checkpoint"}),
-    "openai": frozenset({"model", "api_key_env", "concurrency", "attempts", "timeout_s", "attempt_s"}),
+    "openai": frozenset({"model", "api_key_env", "concurrency", "attempts", "timeout_s", "attempt_s", "cache"}),
 }
 """The options that each scheme takes."""
 
