@@ -91,7 +91,7 @@ class StageCall:
 
     `inputs` are keys of upstream stages. `versions` name renderers where the stage draws ({"pillow": "12.3.0"}).
     The rest is not part of the key: `part_rows` (rows per part; a whole stage has one part), `wave_rows` (rows per
-    wave of a worker that answers in waves), `concurrency` (rows in flight at a server), `max_failed` (share).
+    wave of a worker that answers in waves), `concurrency` (rows of a part in flight at a server), `max_failed` (share).
     """
 
     stage: Stage
@@ -101,7 +101,7 @@ class StageCall:
     versions: Mapping[str, str] = field(default_factory=dict)
     part_rows: int = 256
     wave_rows: int = 64
-    concurrency: int = 16
+    concurrency: int = 64
     max_failed: float = 0.01
 
     @property

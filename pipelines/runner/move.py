@@ -8,15 +8,20 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from typing import TYPE_CHECKING, Protocol
+from multiprocessing.sharedctypes import SynchronizedArray
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from pipelines.runner.overlap import run_parts, width
 from pipelines.runner.part import PartTask, run_part
 
 if TYPE_CHECKING:
     import apache_beam as beam
+
+Claims: TypeAlias = "SynchronizedArray[int]"
+"""What the processes of a pool share: the number of the present call, and how many of its parts are claimed."""
 
 
 class Runner(Protocol):
@@ -26,9 +31,14 @@ class Runner(Protocol):
 
 
 def in_process(tasks: Sequence[PartTask]) -> None:
-    """One part after another in this process, without Beam: for tests, notebooks and stages of one part."""
-    for task in tasks:
-        run_part(task)
+    """Parts in this process, without Beam: for tests, notebooks and stages of one part."""
+    ahead, lock = iter(tasks), threading.Lock()
+
+    def take() -> PartTask | None:
+        with lock:
+            return next(ahead, None)
+
+    run_parts(take)
 
 
 class Beam:
@@ -46,7 +56,10 @@ class Beam:
         from apache_beam.options.pipeline_options import PipelineOptions
         from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-        with beam.Pipeline(runner=self._runner or FnApiRunner(), options=PipelineOptions(self._options)) as pipeline:
+        options = self._options
+        if self._runner is None and tasks and (threads := width(tasks[0])) > 1:
+            options = ["--direct_running_mode=multi_threading", f"--direct_num_workers={threads}", *options]
+        with beam.Pipeline(runner=self._runner or FnApiRunner(), options=PipelineOptions(options)) as pipeline:
             _ = (
                 pipeline
                 | "parts" >> beam.Create([pickle.dumps(task) for task in tasks], reshuffle=False)
@@ -65,21 +78,29 @@ class Processes:
     def __init__(self, count: int) -> None:
         self.count = count
         self._pool: ProcessPoolExecutor | None = None
+        self._claims: Claims = get_context("spawn").Array("q", 2)
 
     def __call__(self, tasks: Sequence[PartTask]) -> None:
         if self._pool is None:
-            self._pool = fresh_pool(self.count)
+            self._pool = fresh_pool(self.count, self._claims)
             weakref.finalize(self, self._pool.shutdown, cancel_futures=True)
-        futures: list[Future[int]] = [self._pool.submit(run_pickled, pickle.dumps(task)) for task in tasks]
+        number, moved = self._open(), pickle.dumps(list(tasks))
+        lanes = [self._pool.submit(run_claimed, number, moved) for _ in range(min(self.count, len(tasks)))]
         try:
-            for future in as_completed(futures):
-                future.result()
+            for lane in as_completed(lanes):
+                lane.result()
         except BrokenProcessPool as error:
-            self._pool = None
+            self._pool, self._claims = None, get_context("spawn").Array("q", 2)
             raise RuntimeError("a process that ran a part was killed (out of memory?); run again to go on") from error
-        finally:
-            for future in futures:
-                future.cancel()
+        except BaseException:
+            self._open()  # whoever runs a part ends it and claims no more
+            raise
+
+    def _open(self) -> int:
+        """Begin another call, none of whose parts is claimed; returns its number."""
+        with self._claims.get_lock():
+            self._claims[:] = [self._claims[0] + 1, 0]
+            return int(self._claims[0])
 
     def close(self) -> None:
         """End the processes."""
@@ -88,10 +109,34 @@ class Processes:
             self._pool = None
 
 
-def fresh_pool(count: int) -> ProcessPoolExecutor:
-    """`count` new processes that know nothing of this one, and die with it."""
+def fresh_pool(count: int, claims: Claims | None = None) -> ProcessPoolExecutor:
+    """`count` new processes that know nothing of this one but its claims, and die with it."""
     # spawn: a forked child would inherit locks and threads of torch and Arrow in whatever state they are
-    return ProcessPoolExecutor(count, get_context("spawn"), initializer=_die_with, initargs=(os.getpid(),))
+    return ProcessPoolExecutor(count, get_context("spawn"), initializer=_begin, initargs=(os.getpid(), claims))
+
+
+def run_claimed(number: int, tasks: bytes) -> None:
+    """Run pickled parts of call `number` until each is claimed by this process or another."""
+    parts: list[PartTask] = pickle.loads(tasks)  # noqa: S301 - made by this program a moment ago
+    (claims,) = _OURS
+
+    def take() -> PartTask | None:
+        with claims.get_lock():
+            if claims[0] != number or claims[1] >= len(parts):
+                return None
+            claims[1] += 1
+            return parts[claims[1] - 1]
+
+    run_parts(take)
+
+
+_OURS: list[Claims] = []
+
+
+def _begin(parent: int, claims: Claims | None) -> None:
+    if claims is not None:
+        _OURS.append(claims)
+    _die_with(parent)
 
 
 def run_pickled(task: bytes) -> int:

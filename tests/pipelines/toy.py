@@ -148,6 +148,26 @@ def server(*_loaders: object) -> Echo:
     return Echo(False)
 
 
+class Meeting(Echo):
+    """A server that says nothing until it is asked more than the rows of one part of three ask at once."""
+
+    def __init__(self, *_loaders: object) -> None:
+        super().__init__(False)
+        self._met = threading.Event()
+        self._lock = threading.Lock()
+        self._asked = 0
+
+    def _tell(self, future: Future[Result], request: Request) -> None:
+        with self._lock:
+            self._asked += 1
+        if self._asked > 6:
+            self._met.set()
+        if self._met.wait(20):
+            super()._tell(future, request)
+        else:
+            future.set_result(Failed("alone", "no other part was under way"))
+
+
 def call(stage: Stage, *inputs: str, worker: Callable[..., Echo] | None = None, **options: Any) -> StageCall:
     """A call with small parts; what `P` knows goes to the parameters."""
     parameters = P(**{name: options.pop(name) for name in list(options) if name in P.model_fields})

@@ -6,13 +6,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from pipelines.lake import Lake
-from pipelines.runner import Beam, Processes, in_process, run_stage
+from pipelines.runner import Beam, Processes, Runner, in_process, run_stage
 from pipelines.runner.part import read_receipts
 from tests.pipelines import toy
 from tests.pipelines.toy import LOOK, MAKE, TALK, call, data, debris
@@ -28,10 +30,21 @@ def test_every_runner_gives_the_same_bytes(tmp_path: Path) -> None:
         made = run_stage(lake, call(MAKE, count=8, bad=(3,)), runner=runner)
         talked = run_stage(lake, call(TALK, made.key, worker=toy.waves), runner=runner)
         looked = run_stage(lake, call(LOOK, made.key), runner=runner)
-        found.append([(each.counts, data(lake, each)) for each in (made, talked, looked)])
+        served = run_stage(
+            lake, replace(call(TALK, made.key, worker=toy.server), versions={"of": "server"}), runner=runner
+        )
+        found.append([(each.counts, data(lake, each)) for each in (made, talked, looked, served)])
         assert not debris(lake)
     processes.close()
     assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("make", [lambda: in_process, lambda: Processes(1), Beam], ids=["loop", "processes", "beam"])
+def test_a_server_works_on_several_parts_at_a_time(tmp_path: Path, make: Callable[[], Runner]) -> None:
+    lake = Lake(tmp_path)
+    made = run_stage(lake, call(MAKE, count=9))
+    talked = run_stage(lake, call(TALK, made.key, worker=toy.Meeting), runner=make())
+    assert talked.counts.kept == 9
 
 
 def test_what_a_part_raises_ends_the_stage(tmp_path: Path) -> None:
