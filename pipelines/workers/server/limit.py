@@ -1,9 +1,9 @@
 """How many requests a server holds at once, and which is sent next. Nothing here waits or sends: the time is given.
 
-The limit moves as TCP's window does. An answer adds 1 in each round trip, a refusal (429, 5xx, no answer in time, an
-answer far slower than usual) takes half a request back, so that where all are refused the limit halves in a round trip
-and where a share f is refused it settles near 2 (1 - f) / f instead of falling to 1. Until the first trouble an answer
-adds a whole request, so the limit doubles in each round trip.
+The limit moves as TCP's window does. Answers add 2 in each round trip; a refusal (429, 5xx, no answer in time, an
+answer far slower than usual) takes half a request back. So where all are refused the limit halves in a round trip, and
+where a share f is refused whatever the load it settles near 4 (1 - f) / f and does not fall to 1. Until the first
+refusal each answer adds a whole request, so the limit doubles in a round trip.
 
 A server from which nothing comes but trouble is left alone for a while, and then asked with one request at a time until
 it answers: what waits in the queue spends none of its attempts on a server that is being started again.
@@ -23,6 +23,7 @@ patience may turn, with nothing, or before anything was sent.
 """
 
 START = 8.0
+GAIN, REFUSED = 2.0, 0.5
 STREAK = 8
 """So much trouble in a row, with no answer between, closes the gate."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 15.0
@@ -93,12 +94,13 @@ class Limit:
         if how == "answered":
             if self.closed:
                 self._doubling = True  # back from silence: find the limit as at the start
-            self._trouble = 0
-            self.opens = now
-            slow = tokens is not None and self._pace.slow(now - sent, tokens)
-            self._move(-0.5 if slow else 0.0 if tokens is None else 1.0 if self._doubling else 1 / self.limit)
+            self._trouble, self.opens = 0, now
+            if tokens is not None:
+                slow = self._pace.slow(now - sent, tokens)
+                self._move(-REFUSED if slow else 1.0 if self._doubling else GAIN / self.limit)
             return
-        self._move(-0.5)
+        if how == "refused":
+            self._move(-REFUSED)
         if sent < self._closed_at:
             return  # it was on its way when the gate closed, and tells nothing new
         self._trouble += 1
