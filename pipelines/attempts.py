@@ -13,11 +13,13 @@ from typing import Any
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.prompts import Style, conversation, parse_assistant, prompt_hash
+from pipelines.prompts import Style, conversation, prompt_hash
 from pipelines.stage import Context
 from pipelines.toolloop import Asking, Episode, converse
-from pipelines.tools import CallError
-from pipelines.tools.replay import LIMIT, observation, outcome
+from pipelines.tools import OFFERED
+from pipelines.tools.environment import LIMIT, Rules, State, advance
+from pipelines.tools.offer import Offer
+from pipelines.tools.replay import observation
 from pipelines.verifiers import Verdict, verify_row
 from schemas.ids import Json, canonical_json, seed_of
 from schemas.messages import Message, Text
@@ -37,6 +39,7 @@ class Asked(BaseModel):
     max_turns: int = Field(3, ge=1, description="Most turns of the model, tool calls included.")
     max_images: int = Field(4, ge=1, description="Most pictures shown in one conversation, the sample's own included.")
     style: Style = Field("plain", description="`plain`, or `described`: a system turn that explains tools and format.")
+    tools: Offer = Field(OFFERED, description="The tools that it may call, by name.")
     seed: int = Field(0, ge=0, description="Another seed draws other rollouts.")
 
     @property
@@ -45,8 +48,9 @@ class Asked(BaseModel):
         return Sampling(self.max_tokens, self.temperature, self.top_p)
 
     def as_json(self) -> dict[str, Json]:
-        """What column `sampling` says."""
-        return {**self.sampling.as_json(), "max_turns": self.max_turns, "max_images": self.max_images}
+        """What column `sampling` says; the tools where they are not those that are offered anyway."""
+        told: dict[str, Json] = {"max_turns": self.max_turns, "max_images": self.max_images}
+        return {**self.sampling.as_json(), **told, **({} if self.tools == OFFERED else {"tools": self.tools})}
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ def attempt(
         max_images=asked.max_images,
         style=asked.style,
         image_ids=image_ids,
+        tools=asked.tools,
     )
     if episode.failed:
         return Attempt(episode, None, None)
@@ -109,7 +114,8 @@ def rollout_row(
     sample: Mapping[str, Any], asked: Asked, policy: str, purpose: str, seed: int, episode: Episode, verdict: Verdict
 ) -> Row:
     """Columns of table `rollouts`; `text` holds the model's turns word for word, a blank line between two."""
-    prompt, sampling = prompt_hash(asked.style), asked.as_json()
+    prompt, sampling = prompt_hash(asked.style, asked.tools), asked.as_json()
+    seen = [step for step in episode.steps if step["kind"] == "observation"]
     return {
         "rollout_id": rollout_id(sample["sample_id"], policy, purpose, prompt, sampling, seed),
         "sample_id": sample["sample_id"],
@@ -125,6 +131,10 @@ def rollout_row(
         "turns": episode.turns,
         "prompt_tokens": episode.prompt_tokens,
         "completion_tokens": episode.completion_tokens,
+        "finish": episode.finish,
+        "calls": sum(step["kind"] == "action" for step in episode.steps),
+        "pictures": sum(bool(step["image_id"]) for step in seen),
+        "refused": sum(step["text"] == LIMIT for step in seen),
     }
 
 
@@ -147,9 +157,9 @@ STEP_ENDS = (";", "\n")
 
 @dataclass(frozen=True)
 class Line:
-    """A conversation under way, for tree search: steps, the unfinished turn, the pictures shown, tokens spent."""
+    """A conversation under way, for tree search: where its tools stand, steps, the unfinished turn, tokens spent."""
 
-    shown: tuple[Image.Image, ...]
+    state: State
     steps: tuple[Row, ...] = ()
     texts: tuple[str, ...] = ()
     said: str = ""
@@ -167,10 +177,11 @@ class Moves:
     def __init__(self, sample: Mapping[str, Any], asked: Asked, ctx: Context) -> None:
         self.rollouts: list[Row] = []
         self._sample, self._asked, self._ctx = sample, asked, ctx
+        self._rules = Rules(asked.max_turns, asked.max_images, asked.tools)
 
     def start(self) -> Line:
         """Nothing said yet."""
-        return Line(tuple(self._ctx.image(image) for image in self._sample["image_ids"]))
+        return Line(State.of([self._ctx.image(image) for image in self._sample["image_ids"]]))
 
     def step(self, state: Line, request_id: str, seed: int) -> Generate:
         """Ask for the next piece of the turn."""
@@ -190,35 +201,30 @@ class Moves:
         )
         if said.finish == "stop" and text.endswith(STEP_ENDS) and len(text) > len(state.said):
             return replace(spent, said=text)
-        steps = parse_assistant(text)
-        line = replace(spent, said="", texts=(*state.texts, text), steps=(*state.steps, *steps))
-        if steps and steps[-1]["kind"] == "action" and len(line.texts) < self._asked.max_turns:
-            return self._observe(line)
-        return self._judge(line)
+        after, came = advance(state.state, text, self._rules)
+        steps = [*state.steps, *came.said]
+        if came.seen is not None:
+            made = came.seen.image
+            steps.append(observation(None if made is None else self._ctx.show(made), came.seen.text))
+        line = replace(spent, state=after, said="", texts=(*state.texts, text), steps=tuple(steps))
+        return self._judge(line) if came.done else line
 
     def verdict(self, state: Line) -> bool | None:
         """Whether the line ended right; None while it goes on."""
         return state.correct
 
     def _ask(self, state: Line, request_id: str, seed: int, stop: tuple[str, ...]) -> Generate:
-        messages = conversation(self._sample, state.steps, style=self._asked.style)
+        messages = conversation(self._sample, state.steps, style=self._asked.style, tools=self._asked.tools)
         if state.said:
             messages = (*messages, Message("assistant", (Text(state.said),)))
         return Generate(request_id, messages, replace(self._asked.sampling, stop=stop), seed)
 
-    def _observe(self, line: Line) -> Line:
-        if len(line.shown) >= self._asked.max_images:
-            return replace(line, steps=(*line.steps, observation(text=LIMIT)))
-        made = outcome(line.shown, line.steps[-1])
-        if isinstance(made, CallError):
-            return replace(line, steps=(*line.steps, observation(text=str(made))))
-        seen = observation(image_id=self._ctx.show(made))
-        return replace(line, shown=(*line.shown, made), steps=(*line.steps, seen))
-
     def _judge(self, line: Line) -> Line:
         verdict = verify_row(line.texts[-1], self._sample)
         seed = seed_of("mcts", self._asked.seed, self._sample["sample_id"], len(self.rollouts))
-        episode = Episode(line.steps, line.texts, None, "", line.prompt_tokens, line.completion_tokens)
+        called = bool(line.steps) and line.steps[-1]["kind"] == "observation"
+        finish = "turns" if called else "silent" if verdict.tier == "extract" else "answer"
+        episode = Episode(line.steps, line.texts, None, finish, line.prompt_tokens, line.completion_tokens)
         policy = self._ctx.worker.identity.name
         self.rollouts.append(rollout_row(self._sample, self._asked, policy, "mcts", seed, episode, verdict))
         return replace(line, correct=bool(verdict.correct))

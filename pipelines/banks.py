@@ -27,7 +27,7 @@ from pipelines.tasks.rows import caption_row, oracle_steps, sample_row, trace_ro
 from schemas.ids import picture_id, seed_of
 from schemas.outcome import Drop, Keep, Outcome, Row
 
-VERSION = 4
+VERSION = 5
 
 DRAWS = 20
 """How often a spec is drawn again before it is given up."""

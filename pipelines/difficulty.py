@@ -31,7 +31,7 @@ from schemas.ids import seed_of
 from schemas.outcome import Fail, Keep, Outcome, Row
 from schemas.requests import Failed
 
-VERSION = 1
+VERSION = 2
 
 SQL = """
 SELECT s.*, coalesce(lead(s.image_ids) OVER other, first_value(s.image_ids) OVER other) AS other_images

@@ -28,7 +28,7 @@ from pipelines.waves import answer
 from schemas.outcome import Fail, Keep, Outcome, Row
 from schemas.requests import Failed, Gradients, Vector
 
-VERSION = 1
+VERSION = 2
 
 SQL = """
 SELECT s.*, v.steps

@@ -20,7 +20,7 @@ from pipelines.personal import find
 from pipelines.stage import Context, Stage
 from schemas.outcome import Fail, Keep, Outcome, Row
 
-VERSION = 1
+VERSION = 2
 
 LIBRARIES = ("rapidocr", "onnxruntime", "phonenumbers", "python-stdnum")
 """What reads the text and says what it means: another version may find other things."""

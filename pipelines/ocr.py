@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -19,22 +20,36 @@ LONGEST = 960
 LEAST = 0.3
 """Lines that the recogniser is less sure of are noise, and are left out."""
 
+_ONE_AT_A_TIME = Lock()
+"""The engine keeps settings of the picture that it is reading."""
+
 
 @dataclass(frozen=True)
 class Line:
-    """One line of text, and how sure the recogniser is of it, in [0, 1]."""
+    """One line of text, how sure the recogniser is of it, in [0, 1], and the pixels that hold it.
+
+    `box` is left, top, right, bottom; right and bottom exclusive.
+    """
 
     text: str
     confidence: float
+    box: tuple[int, int, int, int]
 
 
 def lines(image: Image.Image) -> list[Line]:
     """The lines of text in a picture, from top to bottom as the detector orders them; upside-down ones are turned."""
     pixels = np.asarray(image.convert("RGB"))[:, :, ::-1]  # OpenCV's order of colours
-    read = _engine()(pixels)
+    with _ONE_AT_A_TIME:
+        read = _engine()(pixels)
     if read.txts is None:
         return []
-    return [Line(str(text), float(score)) for text, score in zip(read.txts, read.scores, strict=True)]
+    found = zip(read.txts, read.scores, read.boxes, strict=True)
+    return [Line(str(text), float(score), _around(corners)) for text, score, corners in found]
+
+
+def _around(corners: Any) -> tuple[int, int, int, int]:
+    (left, top), (right, bottom) = np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0))
+    return int(left), int(top), int(right), int(bottom)
 
 
 @cache

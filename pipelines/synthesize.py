@@ -23,7 +23,7 @@ from schemas.ids import picture_id, seed_of
 from schemas.outcome import Child, Expansion, Keep
 from schemas.rows import lineage
 
-VERSION = 2
+VERSION = 3
 
 
 class Mix(BaseModel):

@@ -12,9 +12,10 @@ from typing import Any, TypeAlias, TypeVar
 
 from PIL import Image
 
-from pipelines.prompts import Style, conversation, parse_assistant, step, untagged
-from pipelines.tools import CallError
-from pipelines.tools.replay import LIMIT, observation, outcome
+from pipelines.prompts import Style, conversation, step, untagged
+from pipelines.tools import OFFERED
+from pipelines.tools.environment import Environment, LocalEnvironment, Rules
+from pipelines.tools.replay import observation
 from pipelines.verifiers.extract import extract
 from schemas.ids import seed_of
 from schemas.requests import Failed, Generate, Generated, Request, Result, Sampling
@@ -67,45 +68,47 @@ def converse(
     style: Style = "plain",
     image_ids: Sequence[str] | None = None,
     pattern: str | None = None,
+    tools: Sequence[str] = OFFERED,
+    environment: Environment | None = None,
 ) -> Asking[Episode]:
     """One episode of a sample row.
 
     `images` are the pictures shown (those of `image_ids`, or the sample's own); `add_image` makes a tool's picture
     visible to the worker under the id that it returns. Requests are named ``sample:purpose:index:turn`` and seeded
-    from `seed` and that name. At `max_images` pictures a call is answered by a sentence instead.
+    from `seed` and that name. At `max_images` pictures a call for another is answered by a sentence instead. Tools
+    are carried out in `environment`, which may be a server's; in this process where there is none.
     """
-    shown, steps = list(images), list[dict[str, Any]]()
+    place = environment or LocalEnvironment()
+    trajectory = f"{sample['sample_id']}:{purpose}:{index}:{seed}"
+    steps: list[dict[str, Any]] = []
     texts: list[str] = []
     prompt_tokens = completion_tokens = 0
-    for turn in range(max_turns):
-        name = f"{sample['sample_id']}:{purpose}:{index}:{turn}"
-        messages = conversation(sample, steps, image_ids, style)
-        (result,) = yield [Generate(name, messages, sampling, seed_of("turn", seed, name))]
-        if not isinstance(result, Generated):
-            failed = result if isinstance(result, Failed) else Failed("protocol", "the worker sent no text")
-            return Episode(tuple(steps), tuple(texts), None, "failed", prompt_tokens, completion_tokens, failed)
-        prompt_tokens += result.prompt_tokens
-        completion_tokens += result.completion_tokens
-        texts.append(result.text)
-        said = parse_assistant(result.text)
-        steps += said
-        if not said or said[-1]["kind"] != "action":
-            answer = extract(result.text, pattern)
-            if answer is not None:  # boxed, tagged or found by the pattern: the trace holds what verifiers read
-                if said and said[-1]["kind"] == "answer":
-                    steps.pop()
-                steps.append(step("answer", untagged(answer)))
-            finish = "answer" if answer is not None else "length" if result.finish == "length" else "silent"
-            return Episode(tuple(steps), tuple(texts), answer, finish, prompt_tokens, completion_tokens)
-        if len(shown) >= max_images:
-            steps.append(observation(text=LIMIT))
-            continue
-        made_now = outcome(shown, said[-1])
-        if isinstance(made_now, CallError):
-            steps.append(observation(text=str(made_now)))
-        else:
-            shown.append(made_now)
-            steps.append(observation(image_id=add_image(made_now)))
+    place.reset(trajectory, images, Rules(max_turns, max_images, tuple(tools)))
+    try:
+        for turn in range(max_turns):
+            name = f"{sample['sample_id']}:{purpose}:{index}:{turn}"
+            messages = conversation(sample, steps, image_ids, style, tools)
+            (result,) = yield [Generate(name, messages, sampling, seed_of("turn", seed, name))]
+            if not isinstance(result, Generated):
+                failed = result if isinstance(result, Failed) else Failed("protocol", "the worker sent no text")
+                return Episode(tuple(steps), tuple(texts), None, "failed", prompt_tokens, completion_tokens, failed)
+            prompt_tokens += result.prompt_tokens
+            completion_tokens += result.completion_tokens
+            texts.append(result.text)
+            came = place.step(trajectory, result.text)
+            steps += came.said
+            if came.seen is None:
+                answer = extract(result.text, pattern)
+                if answer is not None:  # boxed, tagged or found by the pattern: the trace holds what verifiers read
+                    if came.said and came.said[-1]["kind"] == "answer":
+                        steps.pop()
+                    steps.append(step("answer", untagged(answer)))
+                finish = "answer" if answer is not None else "length" if result.finish == "length" else "silent"
+                return Episode(tuple(steps), tuple(texts), answer, finish, prompt_tokens, completion_tokens)
+            made = came.seen.image
+            steps.append(observation(None if made is None else add_image(made), came.seen.text))
+    finally:  # also where the row fails and nobody asks for the rest
+        place.release(trajectory)
     return Episode(tuple(steps), tuple(texts), None, "turns", prompt_tokens, completion_tokens)
 
 

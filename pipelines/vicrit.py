@@ -30,7 +30,7 @@ from schemas.ids import seed_of
 from schemas.outcome import Drop, Fail, Keep, Outcome, Row
 from schemas.rows import lineage
 
-VERSION = 3
+VERSION = 4
 
 SQL = """
 SELECT c.*, s.program, s.source, s.dial, s.state_id, s.task AS family

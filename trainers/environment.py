@@ -1,7 +1,7 @@
 """The tool loop as TRL sees it: an environment per rollout, whose public methods are the tools.
 
-The methods are made from `pipelines.tools.TOOLS`, so a tool added there is a tool here, with the same arguments, pixels
-and sentences as in `pipelines.toolloop`.
+The methods are made from `pipelines.tools.TOOLS`, and `pipelines.tools.environment` carries them out: the same
+arguments, pixels and sentences as in every other rollout.
 """
 
 from __future__ import annotations
@@ -9,39 +9,47 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
+from uuid import uuid4
 
 from PIL import Image
 
-from pipelines.tools import TOOLS, CallError, Tool
-from pipelines.tools.calls import ToolCall, execute, schema
-from pipelines.tools.replay import LIMIT
+from pipelines.tools import OFFERED, TOOLS, Tool
+from pipelines.tools.calls import ToolCall, schema
+from pipelines.tools.environment import Environment, LocalEnvironment, Rules
 
 Observation: TypeAlias = list[dict[str, Any]]
-"""The content of a tool turn: one picture, or the sentence that says why there is none."""
+"""The content of a tool turn: a picture, a text, or both."""
 
-_TYPES: dict[str, Any] = {"array": list[int], "integer": int, "number": float, "string": str}
+_TYPES: dict[str, Any] = {"integer": int, "number": float, "string": str}
 
 
 class ToolEnvironment:
-    """The pictures of one rollout. TRL calls `reset` with a dataset row, then a tool method per call of the model."""
+    """One rollout. TRL calls `reset` with a dataset row, then a tool method per call of the model.
 
-    def __init__(self, max_images: int = 4) -> None:
-        self._max_images = max_images
-        self._shown: list[Image.Image] = []
+    TRL counts the turns. `environment` carries the tools out: in this process by default, or at a tool server.
+    """
+
+    def __init__(
+        self, max_images: int = 4, tools: Sequence[str] = OFFERED, environment: Environment | None = None
+    ) -> None:
+        self._rules = Rules(images=max_images, tools=tuple(tools))
+        self._environment = environment or LocalEnvironment()
+        self._trajectory = f"trl:{uuid4()}"
 
     def reset(self, images: Sequence[Image.Image] = (), **_row: Any) -> None:
         """Forget the last rollout and show the row's own pictures."""
-        self._shown = [image.convert("RGB") for image in images]
+        self._environment.reset(self._trajectory, [image.convert("RGB") for image in images], self._rules)
 
     def _do(self, tool: str, arguments: Mapping[str, Any]) -> Observation:
-        if len(self._shown) >= self._max_images:
-            return [{"type": "text", "text": LIMIT}]
-        try:
-            made = execute(self._shown, ToolCall(tool, arguments))
-        except CallError as error:
-            return [{"type": "text", "text": str(error)}]
-        self._shown.append(made)
-        return [{"type": "image", "image": made}]
+        seen = self._environment.step(self._trajectory, ToolCall(tool, arguments)).seen
+        assert seen is not None  # a call always shows something
+        picture = [] if seen.image is None else [{"type": "image", "image": seen.image}]
+        return picture if seen.text is None else [*picture, {"type": "text", "text": seen.text}]
+
+
+def offering(tools: Sequence[str]) -> type[ToolEnvironment]:
+    """The environment whose public methods are the tools of these names."""
+    return type("ToolEnvironment", (ToolEnvironment,), {name: _method(TOOLS[name]) for name in tools})
 
 
 def _method(tool: Tool) -> Callable[..., Observation]:
@@ -58,12 +66,12 @@ def _method(tool: Tool) -> Callable[..., Observation]:
     described = [f"    {name}: {value.get('description', name)}" for name, value in properties.items()]
     call.__name__ = call.__qualname__ = tool.name
     call.__doc__ = "\n".join([tool.description, "", "Args:", *described])
-    call.__annotations__ = {name: _TYPES[value["type"]] for name, value in properties.items()}
+    call.__annotations__ = {name: _type(value) for name, value in properties.items()}
     parameters = [
         inspect.Parameter(
             name,
             inspect.Parameter.KEYWORD_ONLY,
-            annotation=_TYPES[value["type"]],
+            annotation=_type(value),
             default=inspect.Parameter.empty if name in required else None,
         )
         for name, value in properties.items()
@@ -73,5 +81,6 @@ def _method(tool: Tool) -> Callable[..., Observation]:
     return call
 
 
-for _tool in TOOLS.values():
-    setattr(ToolEnvironment, _tool.name, _method(_tool))
+def _type(value: Mapping[str, Any]) -> Any:
+    """The Python type of a JSON schema."""
+    return list[_type(value["items"])] if value["type"] == "array" else _TYPES[value["type"]]  # type: ignore[misc]

@@ -15,17 +15,18 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
-from pipelines.prompts import Style, conversation
+from pipelines.prompts import conversation
 from pipelines.stage import Context, Stage
+from pipelines.tools import OFFERED
+from pipelines.tools.offer import Offer
 from schemas.outcome import Keep, Outcome, Row
 from trainers.dataset import NothingToLearn, questions
-from trainers.environment import ToolEnvironment
+from trainers.environment import offering
 from trainers.images_matter import AllAlike
 from trainers.policy import POLICY, Trained, curve_of, load, narrate, parent, policy_row, save
 from trainers.rewards import REWARDS
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from PIL import Image
 
-VERSION = 2
+VERSION = 3
 
 COLUMNS = ("sample_id", "answer", "answer_type", "verifier", "options", "tools_help")
 """What rewards may read of a question."""
@@ -53,6 +54,7 @@ class Parameters(Taught):
     temperature: float = Field(1.0, gt=0)
     max_turns: int = Field(3, ge=1, description="Most turns of the model, tool calls included.")
     max_images: int = Field(4, ge=1, description="Most pictures in one rollout, the sample's own included.")
+    tools: Offer = Field(OFFERED, description="The tools that it may call, by name.")
     max_completion: int = Field(
         320, ge=1, description="Most tokens of one rollout after its prompt, observations included."
     )
@@ -92,6 +94,7 @@ def train_grpo(
     shutil.rmtree(scratch, ignore_errors=True)  # a killed run may have left its log there
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     model, processor = load(start)
+    environment = offering(p.tools)
     # TRL knows templates by identity; whatever the template, the calls it is to parse are written by pipelines.prompts.
     processor.tokenizer.response_template = qwen3_template
     on_gpu = torch.cuda.is_available()
@@ -128,9 +131,9 @@ def train_grpo(
         model,
         reward_funcs=[_logging_ids(REWARDS[p.rewards[0]]), *(REWARDS[name] for name in p.rewards[1:])],
         args=arguments,
-        train_dataset=dataset(rows, p.style, load_image),
+        train_dataset=dataset(rows, p, load_image),
         processing_class=processor,
-        environment_factory=partial(ToolEnvironment, p.max_images),
+        environment_factory=lambda: environment(p.max_images, p.tools),
     )
     narrate(trainer, "grpo")
     trainer.train()
@@ -156,7 +159,7 @@ def picture_tokens(processor: Any) -> list[int]:
     return sorted(token for token in found if isinstance(token, int) and token != tokenizer.unk_token_id)
 
 
-def dataset(rows: Sequence[Mapping[str, Any]], style: Style, load_image: Callable[[str], Image.Image]) -> Any:
+def dataset(rows: Sequence[Mapping[str, Any]], p: Parameters, load_image: Callable[[str], Image.Image]) -> Any:
     """The questions as TRL reads them: `prompt`, `images`, and the columns of rewards."""
     from datasets import Dataset, Features, List, Value
     from datasets import Image as Picture
@@ -173,7 +176,8 @@ def dataset(rows: Sequence[Mapping[str, Any]], style: Style, load_image: Callabl
     )
     columns = {name: [row[name] for row in rows] for name in COLUMNS}
     # With plain-text content TRL puts the pictures before the question, as pipelines.prompts does.
-    prompts = [[{"role": turn.role, "content": turn.text} for turn in conversation(row, style=style)] for row in rows]
+    asked = [conversation(row, style=p.style, tools=p.tools) for row in rows]
+    prompts = [[{"role": turn.role, "content": turn.text} for turn in turns] for turns in asked]
     images = [[load_image(image_id) for image_id in row["image_ids"]] for row in rows]
     return Dataset.from_dict({"prompt": prompts, "images": images, **columns}, features=features)
 

@@ -12,8 +12,9 @@ from PIL import Image
 from flows.report.pictures import THUMB, Shown, shown
 from flows.report.source import THESE, Source
 from pipelines.personal import HELD_BACK
-from pipelines.tools import CallError, picture_id
-from pipelines.tools.replay import LIMIT, outcome
+from pipelines.tools import Seen, picture_id
+from pipelines.tools import Shown as Conversation
+from pipelines.tools.replay import again
 
 SAMPLES = 30
 """How many samples a page shows."""
@@ -66,8 +67,9 @@ TOLD = {
 class Frame:
     """One step to look at: what was thought, what was called on which picture, and what came of it.
 
-    `box` is what the call points at, in percent of `seen` (left, top, width, height). `proven` says whether the picture
-    made now has the id that the trace recorded; None where no picture was due. `said` is a tool's refusal.
+    `box` is what the call points at, in percent of `seen` (left, top, width, height). `proven` says whether what
+    the tool answers now is what the trace recorded; None where nothing was called. `said` are its words: a result, or
+    (`refused`) why there is none.
     """
 
     thought: str | None = None
@@ -77,6 +79,7 @@ class Frame:
     made: Shown | None = None
     proven: bool | None = None
     said: str | None = None
+    refused: bool = False
     answer: str | None = None
 
 
@@ -116,7 +119,7 @@ def weight(item: Item) -> int:
 
 def frames(images: Sequence[Image.Image], views: Sequence[Shown], steps: Sequence[Mapping[str, Any]]) -> list[Frame]:
     """A trace step by step, each action carried out again; `views` are the sample's own `images`, as they are shown."""
-    known, seen = list(images), list(views)
+    known, seen = Conversation.of(images), list(views)
     found: list[Frame] = []
     thoughts: list[str] = []
     for index, step in enumerate(steps):
@@ -128,7 +131,9 @@ def frames(images: Sequence[Image.Image], views: Sequence[Shown], steps: Sequenc
             thoughts = []
         elif step["kind"] == "action":
             after = steps[index + 1] if index + 1 < len(steps) else {"image_id": None, "text": None}
-            found.append(_action(known, seen, step, after, thought))
+            made = again(known, step, after)
+            known = known.plus(made)
+            found.append(_action(made, seen, step, after, thought))
             thoughts = []
     if thoughts:
         found.append(Frame("\n".join(thoughts), seen=seen[-1]))
@@ -169,27 +174,25 @@ def _item(source: Source, told: Mapping[str, list[dict[str, Any]]]) -> Item:
 
 
 def _action(
-    known: list[Image.Image],
+    made: Seen,
     seen: list[Shown],
     step: Mapping[str, Any],
     after: Mapping[str, Any],
     thought: str | None,
 ) -> Frame:
     arguments = json.loads(step["arguments"]) if step["arguments"] else {}
-    target = arguments.get("target_image", 1)
+    target = arguments.get("target_image", len(seen))
     on = seen[target - 1] if isinstance(target, int) and 1 <= target <= len(seen) else seen[0]
     call = step["text"] or ""
     if step["tool"] is not None:
         call = f"{step['tool']}({', '.join(f'{name}={_short(value)}' for name, value in arguments.items())})"
     box = _box(arguments.get("bbox_2d"))
-    if after["text"] == LIMIT:
-        return Frame(thought, call, on, box, said=LIMIT)
-    made = outcome(known, step)
-    if isinstance(made, CallError):
-        return Frame(thought, call, on, box, said=str(made), proven=after["text"] == str(made))
-    known.append(made)
-    seen.append(shown(made))
-    return Frame(thought, call, on, box, seen[-1], picture_id(made) == after["image_id"])
+    name = None if made.image is None else picture_id(made.image)
+    proven = (name, made.text) == (after["image_id"], after["text"])
+    if made.image is None:
+        return Frame(thought, call, on, box, proven=proven, said=made.text, refused=made.refused)
+    seen.append(shown(made.image))
+    return Frame(thought, call, on, box, seen[-1], proven, made.text)
 
 
 def _short(value: Any) -> str:

@@ -6,19 +6,22 @@ Models are trained on it: changing it is a new format.
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from PIL import Image
 from pydantic import ValidationError
 
 from pipelines.tools import TOOLS
-from pipelines.tools.tool import CallError, Parameters, Tool
+from pipelines.tools.tool import Arguments, CallError, Seen, Shown, Tool
 from schemas.ids import Json, canonical
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
+SHARED = ("color", "target_image")
+_FENCE = re.compile(r"^```(?:json)?\s*(.*?)\s*```$", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -40,78 +43,67 @@ def render(tool: str, arguments: Mapping[str, Json]) -> str:
 
 def read(body: str) -> ToolCall | CallError:
     """The call between the tags, well-formed but not yet checked against the tool."""
+    fenced = _FENCE.match(body.strip())
     try:
-        value = json.loads(body, parse_constant=_no_constant)
+        value = json.loads(fenced.group(1) if fenced else body, parse_constant=_no_constant)
+        if isinstance(value, dict) and isinstance(value.get("function"), dict):  # OpenAI's own form
+            value = value["function"]
+        if isinstance(value, dict) and "arguments" not in value and "parameters" in value:  # as Llama writes it
+            value["arguments"] = value["parameters"]
         if isinstance(value, dict) and isinstance(value.get("arguments"), str):  # OpenAI servers send them as text
             value["arguments"] = json.loads(value["arguments"], parse_constant=_no_constant)
         value = canonical(value)
     except (ValueError, RecursionError):
-        return CallError("The tool call is not valid JSON.")
+        return CallError("The tool call is not valid JSON.")  # json's own words differ between versions of Python
     name = value.get("name") if isinstance(value, Mapping) else None
     if not isinstance(value, Mapping) or not isinstance(name, str) or not name:
         return CallError('A tool call is {"name": …, "arguments": {…}}.')
-    arguments = value.get("arguments", {})
-    if not isinstance(arguments, Mapping):
+    arguments = value.get("arguments")
+    if arguments is not None and not isinstance(arguments, Mapping):
         return CallError("The arguments of a tool call are a JSON object.")
-    return ToolCall(name, arguments)
-
-
-def parse(text: str) -> ToolCall | CallError | None:
-    """The first call in a model's text, checked and normalised; None where there is no call."""
-    start = text.find(OPEN)
-    if start < 0:
-        return None
-    body = text[start + len(OPEN) :].split(CLOSE, 1)[0]
-    call = read(body.strip())
-    if isinstance(call, CallError):
-        return call
-    try:
-        return normal(call)
-    except CallError as error:
-        return error
+    return ToolCall(name, arguments or {})
 
 
 def normal(call: ToolCall) -> ToolCall:
     """The call with its arguments as the tool understands them. Raises `CallError`."""
-    _, parameters = _checked(call)
-    given = parameters.model_dump(mode="json", exclude_unset=True)
-    return ToolCall(call.tool, {name: given[name] for name in _order(type(parameters)) if name in given})
+    _, arguments = _checked(call, TOOLS)
+    given = arguments.model_dump(mode="json", exclude_unset=True)
+    return ToolCall(call.tool, {name: given[name] for name in _order(type(arguments)) if name in given})
 
 
-def execute(images: Sequence[Image.Image], call: ToolCall) -> Image.Image:
-    """The RGB picture that the call makes of the pictures shown so far. Raises `CallError`; never changes `images`."""
-    tool, parameters = _checked(call)
-    target = len(images) if parameters.target_image is None else parameters.target_image
-    if not 1 <= target <= len(images):
-        shown = "there is 1 picture" if len(images) == 1 else f"there are {len(images)} pictures"
-        raise CallError(f"target_image {target} does not exist; {shown}.")
-    image = images[target - 1]
-    return tool.apply(image if image.mode == "RGB" else image.convert("RGB"), parameters)
+def execute(shown: Shown, call: ToolCall, tools: Iterable[str] = TOOLS) -> Seen:
+    """What the call lets the model see; `tools` names those that it may call. Raises `CallError`."""
+    tool, arguments = _checked(call, tools)
+    return tool.apply(shown, arguments)
 
 
 def schema(tool: Tool) -> dict[str, Json]:
     """The tool as a function schema of the kind that chat templates and OpenAI-compatible servers take."""
     full = tool.parameters.model_json_schema()
-    properties: dict[str, Json] = {
-        name: {key: value for key, value in full["properties"][name].items() if key not in ("title", "default")}
-        for name in _order(tool.parameters)
-    }
+    properties: dict[str, Json] = {name: _plain(full["properties"][name]) for name in _order(tool.parameters)}
     parameters: dict[str, Json] = {"type": "object", "properties": properties, "required": full.get("required", [])}
     function: dict[str, Json] = {"name": tool.name, "description": tool.description, "parameters": parameters}
     return {"type": "function", "function": function}
 
 
-def _order(parameters: type[Parameters]) -> list[str]:
-    """Declared order, the tool's own parameters first and the shared ones (color, target_image) last."""
-    names = list(parameters.model_fields)
-    shared = [name for name in ("color", "target_image") if name in names]
+def _plain(field: Mapping[str, Any]) -> dict[str, Json]:
+    """The schema of one argument without what a model need not know: titles, defaults, that it may be null."""
+    (first, *_) = field.get("anyOf", [{}])
+    return {key: value for key, value in {**first, **field}.items() if key not in ("title", "default", "anyOf")}
+
+
+def _order(arguments: type[Arguments]) -> list[str]:
+    """Declared order, the tool's own arguments first and the shared ones last."""
+    names = list(arguments.model_fields)
+    shared = [name for name in SHARED if name in names]
     return [name for name in names if name not in shared] + shared
 
 
-def _checked(call: ToolCall) -> tuple[Tool, Parameters]:
-    tool = TOOLS.get(call.tool)
-    if tool is None:
-        raise CallError(f"There is no tool {call.tool[:40]!r}; there are {', '.join(TOOLS)}.")
+def _checked(call: ToolCall, tools: Iterable[str]) -> tuple[Tool, Arguments]:
+    known = list(tools)
+    if call.tool not in known:
+        raise CallError(f"There is no tool {call.tool[:40]!r}; {_nearest(call.tool, known, 'there are')}")
+    tool = TOOLS[call.tool]
     try:
         return tool, tool.parameters.model_validate(dict(call.arguments))
     except ValidationError as error:
@@ -126,9 +118,15 @@ def _sentence(tool: Tool, error: Mapping[str, Any]) -> str:
     if error["type"] == "missing":
         return f"{tool.name} needs the argument {name}."
     if error["type"] == "extra_forbidden":
-        return f"{tool.name} has no argument {name[:40]!r}; it takes {', '.join(_order(tool.parameters))}."
+        known = _order(tool.parameters)
+        return f"{tool.name} has no argument {name[:40]!r}; {_nearest(name, known, 'it takes')}"
     reason = str(error["ctx"]["error"]) if error["type"] == "value_error" else str(error["msg"])
     return f"{tool.name}: {name + ': ' if name else ''}{reason}."
+
+
+def _nearest(word: str, known: list[str], otherwise: str) -> str:
+    near = difflib.get_close_matches(word.lower()[:40], known, n=1)
+    return f"did you mean {near[0]}?" if near else f"{otherwise} {', '.join(known)}."
 
 
 def _no_constant(name: str) -> None:

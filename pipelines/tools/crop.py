@@ -5,7 +5,7 @@ from __future__ import annotations
 from PIL import Image
 from pydantic import Field
 
-from pipelines.tools.tool import Box, Parameters, Tool, cut, pixel_box
+from pipelines.tools.tool import Box, Parameters, Tool, cut, on_picture, pixel_box
 
 
 class Crop(Parameters):
@@ -18,4 +18,4 @@ def _apply(image: Image.Image, arguments: Crop) -> Image.Image:
     return cut(image, *pixel_box(arguments.bbox_2d, image.size))
 
 
-TOOL = Tool("crop", "Cut a box out of a picture, at its own resolution.", Crop, _apply)
+TOOL = Tool("crop", "Cut a box out of a picture, at its own resolution.", Crop, on_picture(_apply))

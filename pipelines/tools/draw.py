@@ -10,18 +10,9 @@ from typing import Annotated, Any
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from pipelines.tools.tool import Box, CallError, Parameters, Point, Tool, pixel_box, pixel_point
+from pipelines.tools.tool import Box, CallError, Color, Parameters, Point, Tool, on_picture, pixel_box, pixel_point
 
 MAX_LABEL = 40
-
-
-def _color(value: Any) -> str:
-    name = str(value).strip().lower()
-    try:
-        ImageColor.getrgb(name)
-    except ValueError:
-        raise ValueError(f"the color {name[:20]!r} is unknown; use a name such as red, or #rrggbb") from None
-    return name
 
 
 def _label(value: Any) -> str:
@@ -34,9 +25,7 @@ def _label(value: Any) -> str:
 
 
 class _Colored(Parameters):
-    color: Annotated[str, BeforeValidator(_color), WithJsonSchema({"type": "string"})] = Field(
-        default="red", description="A color name, or #rrggbb."
-    )
+    color: Color = Field(default="red", description="A color name, or #rrggbb.")
 
 
 class DrawLine(_Colored):
@@ -67,7 +56,8 @@ class Label(_Colored):
     )
 
 
-def _rgb(name: str) -> tuple[int, int, int]:
+def rgb(name: str) -> tuple[int, int, int]:
+    """A color as red, green and blue, each 0 to 255."""
     red, green, blue = ImageColor.getrgb(name)[:3]
     return red, green, blue
 
@@ -81,14 +71,14 @@ def _line(image: Image.Image, arguments: DrawLine) -> Image.Image:
     if start == end:
         raise CallError("The line has no length: both ends are the same pixel.")
     drawn = image.copy()
-    ImageDraw.Draw(drawn).line([start, end], fill=_rgb(arguments.color), width=_stroke(image))
+    ImageDraw.Draw(drawn).line([start, end], fill=rgb(arguments.color), width=_stroke(image))
     return drawn
 
 
 def _box(image: Image.Image, arguments: DrawBox) -> Image.Image:
     left, top, right, bottom = pixel_box(arguments.bbox_2d, image.size)
     drawn = image.copy()
-    outline = _rgb(arguments.color)
+    outline = rgb(arguments.color)
     ImageDraw.Draw(drawn).rectangle((left, top, right - 1, bottom - 1), outline=outline, width=_stroke(image))
     return drawn
 
@@ -97,13 +87,13 @@ def _mark(image: Image.Image, arguments: MarkPoint) -> Image.Image:
     x, y = pixel_point(arguments.point, image.size)
     radius = 2 * _stroke(image)
     drawn = image.copy()
-    ImageDraw.Draw(drawn).ellipse((x - radius, y - radius, x + radius, y + radius), fill=_rgb(arguments.color))
+    ImageDraw.Draw(drawn).ellipse((x - radius, y - radius, x + radius, y + radius), fill=rgb(arguments.color))
     return drawn
 
 
 def _write(image: Image.Image, arguments: Label) -> Image.Image:
     x, y = pixel_point(arguments.point, image.size)
-    fill = _rgb(arguments.color)
+    fill = rgb(arguments.color)
     light = 299 * fill[0] + 587 * fill[1] + 114 * fill[2] > 128_000
     edge = (0, 0, 0) if light else (255, 255, 255)
     drawn = image.copy()
@@ -117,7 +107,7 @@ def _write(image: Image.Image, arguments: Label) -> Image.Image:
     return drawn
 
 
-DRAW_LINE = Tool("draw_line", "Draw a straight line on a picture.", DrawLine, _line)
-DRAW_BOX = Tool("draw_box", "Draw the outline of a box on a picture.", DrawBox, _box)
-MARK_POINT = Tool("mark_point", "Mark a point on a picture with a dot.", MarkPoint, _mark)
-LABEL = Tool("label", "Write a short text on a picture.", Label, _write)
+DRAW_LINE = Tool("draw_line", "Draw a straight line on a picture.", DrawLine, on_picture(_line))
+DRAW_BOX = Tool("draw_box", "Draw the outline of a box on a picture.", DrawBox, on_picture(_box))
+MARK_POINT = Tool("mark_point", "Mark a point on a picture with a dot.", MarkPoint, on_picture(_mark))
+LABEL = Tool("label", "Write a short text on a picture.", Label, on_picture(_write))

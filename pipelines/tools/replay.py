@@ -1,20 +1,23 @@
-"""Carry out a trace's actions again, and compare every observation with what comes out, pixel for pixel."""
+"""Carry out a trace's actions again, and compare every observation with what comes out: pixels and words, exactly."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from sys import maxsize
 from typing import Any
 
 from PIL import Image
 
-from pipelines.tools.calls import ToolCall, execute, read
-from pipelines.tools.tool import CallError
+from pipelines.tools import TOOLS
+from pipelines.tools.environment import LIMIT, Rules, act
+from pipelines.tools.tool import CallError, Seen, Shown
 from schemas.ids import canonical_json, picture_id
 
-LIMIT = "No more pictures can be made; answer now."
-"""The observation of a call that was not carried out: the conversation already holds as many pictures as it may."""
+__all__ = ["LIMIT", "Mismatch", "Replay", "again", "observation", "replay", "with_observations"]
+
+FREE = Rules(images=maxsize, tools=tuple(TOOLS))
+"""A trace does not say under which rules it was made; what it may not do, it will not have done."""
 
 
 @dataclass(frozen=True)
@@ -27,38 +30,33 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class Replay:
-    """All pictures of a trace (the sample's own, then one per successful action), their ids, and what did not agree.
+    """All pictures of a trace (the sample's own, then those that tools made), their ids, and what did not agree.
 
-    `actions` counts the trace's actions; `matched` those whose observation agrees.
+    `actions` counts the trace's actions; `matched` those whose observation agrees; `refused` those that were answered
+    by the sentence that says why they cannot be carried out.
     """
 
     images: tuple[Image.Image, ...]
     ids: tuple[str, ...]
     actions: int
     matched: int
+    refused: int
     mismatches: tuple[Mismatch, ...]
 
 
-def outcome(images: Sequence[Image.Image], step: Mapping[str, Any]) -> Image.Image | CallError:
-    """What an action step gives, over the pictures shown so far: a picture, or the sentence the model reads."""
-    if step["tool"] is None:
-        error = read(str(step["text"] or ""))
-        return error if isinstance(error, CallError) else CallError("The tool call is not closed.")
-    arguments = step["arguments"]
-    if not isinstance(arguments, Mapping):
-        arguments = json.loads(arguments) if arguments else {}
-    try:
-        return execute(images, ToolCall(step["tool"], arguments))
-    except CallError as error:
-        return error
+def again(shown: Shown, action: Mapping[str, Any], seen: Mapping[str, Any] | None = None) -> Seen:
+    """What an action of a trace gives. If the trace says (`seen`) that there was no room for a picture, so be it."""
+    if seen is not None and seen["image_id"] is None and seen["text"] == LIMIT:
+        return Seen(text=LIMIT, refused=True)
+    return act(shown, action, FREE)
 
 
 def replay(images: Sequence[Image.Image], steps: Sequence[Mapping[str, Any]]) -> Replay:
     """Carry out every action of `steps` (rows of a trace, observations included) over the sample's pictures."""
-    shown = list(images)
+    shown = Shown.of(images)
     known = [picture_id(image) for image in images]
     mismatches: list[Mismatch] = []
-    actions = matched = 0
+    actions = matched = refused = 0
     for index, step in enumerate(steps):
         if step["kind"] == "observation" and (index == 0 or steps[index - 1]["kind"] != "action"):
             mismatches.append(Mismatch(index, "an observation without an action before it"))
@@ -68,23 +66,18 @@ def replay(images: Sequence[Image.Image], steps: Sequence[Mapping[str, Any]]) ->
         seen = steps[index + 1] if index + 1 < len(steps) else None
         if seen is None or seen["kind"] != "observation":
             mismatches.append(Mismatch(index, "an action without an observation after it"))
-            seen = {"text": None, "image_id": None}
-        elif seen["image_id"] is None and seen["text"] == LIMIT:
+            seen = None
+        made = again(shown, step, seen)
+        shown = shown.plus(made)
+        refused += made.refused
+        if made.image is not None:
+            known.append(picture_id(made.image))
+        due = observation(None if made.image is None else known[-1], made.text)
+        if seen is not None and seen["image_id"] == due["image_id"] and (seen["text"] or None) == due["text"]:
             matched += 1
-            continue
-        made = outcome(shown, step)
-        if isinstance(made, CallError):
-            expected, found = f"the error {str(made)!r}", {"image_id": None, "text": str(made)}
-        else:
-            shown.append(made)
-            known.append(picture_id(made))
-            expected, found = f"picture {known[-1]}", {"image_id": known[-1], "text": None}
-        if seen["image_id"] == found["image_id"] and (seen["text"] or None) == found["text"]:
-            matched += 1
-        elif not mismatches or mismatches[-1].step != index:
-            got = f"picture {seen['image_id']}" if seen["image_id"] else f"the text {seen['text']!r}"
-            mismatches.append(Mismatch(index + 1, f"replay gives {expected}, the trace says {got}"))
-    return Replay(tuple(shown), tuple(known), actions, matched, tuple(mismatches))
+        elif seen is not None:
+            mismatches.append(Mismatch(index + 1, f"replay gives {_told(due)}, the trace says {_told(seen)}"))
+    return Replay(shown.images, tuple(known), actions, matched, refused, tuple(mismatches))
 
 
 def with_observations(images: Sequence[Image.Image], steps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -92,7 +85,7 @@ def with_observations(images: Sequence[Image.Image], steps: Sequence[Mapping[str
 
     Arguments may be mappings or JSON text. Raises `CallError` where an action fails.
     """
-    shown = list(images)
+    shown = Shown.of(images)
     whole: list[dict[str, Any]] = []
     for index, step in enumerate(steps):
         arguments = step["arguments"]
@@ -107,14 +100,21 @@ def with_observations(images: Sequence[Image.Image], steps: Sequence[Mapping[str
             }
         )
         if step["kind"] == "action":
-            made = outcome(shown, step)
-            if isinstance(made, CallError):
-                raise CallError(f"step {index}, {step['tool']}: {made}")
-            shown.append(made)
-            whole.append(observation(picture_id(made)))
+            made = again(shown, step)
+            if made.refused:
+                raise CallError(f"step {index}, {step['tool']}: {made.text}")
+            shown = shown.plus(made)
+            whole.append(observation(None if made.image is None else picture_id(made.image), made.text))
     return whole
 
 
 def observation(image_id: str | None = None, text: str | None = None) -> dict[str, Any]:
-    """An observation step: the picture that an action made, or the sentence that says why it made none."""
+    """An observation step: the picture that an action made, what it says, or the sentence that says why it does not."""
     return {"kind": "observation", "text": text, "tool": None, "arguments": None, "image_id": image_id}
+
+
+def _told(seen: Mapping[str, Any]) -> str:
+    parts = [f"picture {seen['image_id']}"] if seen["image_id"] else []
+    if seen["text"] or not parts:
+        parts.append(f"the text {seen['text']!r}")
+    return " with ".join(parts)

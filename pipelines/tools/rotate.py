@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from PIL import Image
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from pipelines.tools.tool import Parameters, Tool, whole
+from pipelines.tools import coerce
+from pipelines.tools.tool import Parameters, Tool, on_picture
 
 _TURNS = {
     90: Image.Transpose.ROTATE_270,  # Pillow counts counter-clockwise
@@ -17,7 +18,7 @@ _TURNS = {
 
 
 def _angle(value: Any) -> int:
-    angle = whole(value)
+    angle = coerce.degrees(value)
     if angle % 90:
         raise ValueError(f"the angle {angle} is not a multiple of 90")
     return angle
@@ -36,4 +37,4 @@ def _apply(image: Image.Image, arguments: Rotate) -> Image.Image:
     return image.transpose(_TURNS[turn]) if turn else image.copy()
 
 
-TOOL = Tool("rotate", "Turn a picture clockwise by a multiple of 90 degrees.", Rotate, _apply)
+TOOL = Tool("rotate", "Turn a picture clockwise by a multiple of 90 degrees.", Rotate, on_picture(_apply))

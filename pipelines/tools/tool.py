@@ -1,8 +1,7 @@
 """What a tool is, and the one place where a model's coordinates become pixels.
 
 Coordinates are 0–1000 relative to the target picture, as Qwen3-VL writes them, so they do not depend on how large the
-model saw it. They are read leniently (``"12"`` is 12, 12.6 is 13, -3 is 0, swapped corners are put right) and become
-pixels by integer arithmetic only, so that replay is exact on every machine:
+model saw it. They become pixels by integer arithmetic only, so that replay is exact on every machine:
 
 - a box takes every pixel that it touches: left and top are rounded down, right and bottom up;
 - a point is the pixel that holds it: both numbers are rounded down, and 1000 is the last pixel.
@@ -10,16 +9,16 @@ pixels by integer arithmetic only, so that replay is exact on every machine:
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeAlias
 
 from PIL import Image
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-SCALE = 1000
+from pipelines.tools import coerce
+from pipelines.tools.coerce import SCALE
+
 MIN_SIDE = 4
 MAX_ASPECT = 100
 
@@ -28,75 +27,98 @@ class CallError(ValueError):
     """A call that cannot be carried out; the message is one sentence that the model reads as its observation."""
 
 
-def whole(value: Any) -> int:
-    """A number as the nearest integer, halves upward; text is read as a number. Raises `ValueError`."""
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{_shown(value)} is not a number")
-    return math.floor(number + 0.5)
+@dataclass(frozen=True)
+class Seen:
+    """What a call lets the model see: an RGB picture, a text, or both; `refused`, the sentence that says why not."""
+
+    image: Image.Image | None = None
+    text: str | None = None
+    refused: bool = False
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
+@dataclass(frozen=True)
+class Shown:
+    """The pictures of a conversation in the order shown: the first `own` are the sample's, the others tools made."""
 
+    images: tuple[Image.Image, ...]
+    own: int
 
-def _numbers(value: Any, count: int, names: str) -> list[int]:
-    """`count` coordinates from a list, nested pairs or text, each brought into 0–1000."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value if value.strip().startswith("[") else f"[{value.strip().strip('()')}]")
-        except ValueError:
-            raise ValueError(f"{_shown(value)} is not a list of {count} numbers {names}") from None
-    if isinstance(value, list | tuple) and value and all(isinstance(item, list | tuple) for item in value):
-        value = [number for item in value for number in item]
-    if not isinstance(value, list | tuple) or len(value) != count:
-        raise ValueError(f"{_shown(value)} is not a list of {count} numbers {names}")
-    return [min(max(whole(number), 0), SCALE) for number in value]
+    @classmethod
+    def of(cls, images: Sequence[Image.Image]) -> Shown:
+        """A sample's own pictures, before any tool was used."""
+        return cls(tuple(images), len(images))
 
+    def target(self, number: int | None = None) -> Image.Image:
+        """Picture `number`, counted from 1, as RGB; the latest for None. Raises `CallError`."""
+        count = len(self.images)
+        if not count:
+            raise CallError("There is no picture to work on.")
+        wanted = count if number is None else number
+        if not 1 <= wanted <= count:
+            there = "there is 1 picture" if count == 1 else f"there are {count} pictures"
+            raise CallError(f"target_image {wanted} does not exist; {there}.")
+        image = self.images[wanted - 1]
+        return image if image.mode == "RGB" else image.convert("RGB")
 
-def _point(value: Any) -> tuple[int, int]:
-    x, y = _numbers(value, 2, "[x, y]")
-    return x, y
-
-
-def _box(value: Any) -> tuple[int, int, int, int]:
-    x0, y0, x1, y1 = _numbers(value, 4, "[x0, y0, x1, y1]")
-    if x0 == x1 or y0 == y1:
-        raise ValueError(f"the box {[x0, y0, x1, y1]} has no area within 0 to {SCALE}")
-    return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+    def plus(self, seen: Seen) -> Shown:
+        """With what a call made behind the others."""
+        return self if seen.image is None else replace(self, images=(*self.images, seen.image))
 
 
 def _array(length: int) -> dict[str, Any]:
     return {"type": "array", "items": {"type": "integer"}, "minItems": length, "maxItems": length}
 
 
-Point: TypeAlias = Annotated[tuple[int, int], BeforeValidator(_point), WithJsonSchema(_array(2))]
-Box: TypeAlias = Annotated[tuple[int, int, int, int], BeforeValidator(_box), WithJsonSchema(_array(4))]
-Whole: TypeAlias = Annotated[int, BeforeValidator(whole)]
+def _as(reader: Callable[[Any], Any], schema: dict[str, Any]) -> tuple[BeforeValidator, WithJsonSchema]:
+    return BeforeValidator(reader), WithJsonSchema(schema)
 
 
-class Parameters(BaseModel):
-    """The arguments every tool takes; each tool adds its own. Unknown arguments are errors."""
+Point: TypeAlias = Annotated[tuple[int, int], *_as(coerce.point, _array(2))]
+Points: TypeAlias = Annotated[
+    tuple[tuple[int, int], ...], *_as(coerce.points, {"type": "array", "items": _array(2), "minItems": 2})
+]
+Box: TypeAlias = Annotated[tuple[int, int, int, int], *_as(coerce.box, _array(4))]
+Color: TypeAlias = Annotated[str, *_as(coerce.color, {"type": "string"})]
+PictureNumber: TypeAlias = Annotated[int, *_as(coerce.picture, {"type": "integer"})]
+
+
+class Arguments(BaseModel):
+    """What a call says; each tool declares its own. Unknown arguments are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    target_image: Annotated[Whole | None, WithJsonSchema({"type": "integer"})] = Field(
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, given: Any) -> Any:
+        return coerce.named(given, cls.model_fields) if isinstance(given, Mapping) else given
+
+
+class Parameters(Arguments):
+    """The arguments of a tool that works on one picture."""
+
+    target_image: PictureNumber | None = Field(
         default=None, description="Which picture, counted from 1 in the order shown; the latest when left out."
     )
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A typed operation on one RGB picture. `apply` never changes its input, and raises `CallError`."""
+    """A typed, deterministic operation. `apply` takes what is shown and the arguments, and raises `CallError`."""
 
     name: str
     description: str
-    parameters: type[Parameters]
-    apply: Callable[[Image.Image, Any], Image.Image]
+    parameters: type[Arguments]
+    apply: Callable[[Shown, Any], Seen]
+
+
+def on_picture(apply: Callable[[Image.Image, Any], Image.Image | str]) -> Callable[[Shown, Any], Seen]:
+    """The `apply` of a tool that makes a picture or a text of the one picture that `target_image` names."""
+
+    def applied(shown: Shown, arguments: Parameters) -> Seen:
+        made = apply(shown.target(arguments.target_image), arguments)
+        return Seen(text=made) if isinstance(made, str) else Seen(made)
+
+    return applied
 
 
 def pixel_box(box: tuple[int, int, int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:

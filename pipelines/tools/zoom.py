@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any
 
 from PIL import Image
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from pipelines.tools.tool import Box, Parameters, Point, Tool, cut, pixel_box, pixel_point
+from pipelines.tools import coerce
+from pipelines.tools.tool import Box, Parameters, Point, Tool, cut, on_picture, pixel_box, pixel_point
 
 MAX_FACTOR = 16
 
 
 def _factor(value: Any) -> int | float:
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not 1 < number <= MAX_FACTOR:
+    factor = coerce.times(value)
+    if not 1 < factor <= MAX_FACTOR:
         raise ValueError(f"the factor must be above 1 and at most {MAX_FACTOR}")
-    return int(number) if number.is_integer() else number
+    return factor
 
 
 class Zoom(Parameters):
     """Arguments of `zoom`: a box, or a point and how many times larger."""
 
-    bbox_2d: Annotated[Box | None, WithJsonSchema({"type": "array", "items": {"type": "integer"}})] = Field(
-        default=None, description="The box [x0, y0, x1, y1], each 0 to 1000."
-    )
-    point: Annotated[Point | None, WithJsonSchema({"type": "array", "items": {"type": "integer"}})] = Field(
-        default=None, description="Instead of a box: the middle [x, y] of the part."
-    )
+    bbox_2d: Box | None = Field(default=None, description="The box [x0, y0, x1, y1], each 0 to 1000.")
+    point: Point | None = Field(default=None, description="Instead of a box: the middle [x, y] of the part.")
     factor: Annotated[int | float, BeforeValidator(_factor), WithJsonSchema({"type": "number"})] = Field(
         default=2, description=f"With a point: how many times larger, above 1 and at most {MAX_FACTOR}."
     )
@@ -65,4 +58,6 @@ def _apply(image: Image.Image, arguments: Zoom) -> Image.Image:
     return part.resize(size, Image.Resampling.BICUBIC)
 
 
-TOOL = Tool("zoom", "Enlarge a part of a picture to the picture's size, given a box or a point.", Zoom, _apply)
+TOOL = Tool(
+    "zoom", "Enlarge a part of a picture to the picture's size, given a box or a point.", Zoom, on_picture(_apply)
+)

@@ -86,14 +86,15 @@ def test_each_rollout_is_trained_on_its_own_pictures(
             prompt = batch["prompt_ids"][row][batch["prompt_mask"][row].bool()]
             said = batch["completion_ids"][row][batch["completion_mask"][row].bool()]
             ids = torch.cat([prompt, said])[None]
-            pixels = self.processing_class.image_processor(images=environment._shown, return_tensors="pt")
+            pictures = list(environment._environment._open[environment._trajectory].state.shown.images)
+            pixels = self.processing_class.image_processor(images=pictures, return_tensors="pt")
             is_picture = (ids == self.processing_class.image_token_id).long()
             with torch.no_grad():
                 logits = self.model(input_ids=ids, mm_token_type_ids=is_picture, **pixels).logits[0] / self.temperature
             alone = logits.log_softmax(-1)[len(prompt) - 1 : -1].gather(1, said[:, None])[:, 0]
             kept = trained[row][: len(said)].bool()
             torch.testing.assert_close(together[row], alone[kept], atol=1e-4, rtol=1e-4)
-            compared.append(len(environment._shown))
+            compared.append(len(pictures))
         return batch
 
     monkeypatch.setattr(GroupTrainer, "_generate_and_score_completions", compare)

@@ -15,8 +15,8 @@ from PIL import Image
 
 from pipelines.prompts import conversation, step
 from pipelines.tasks import FAMILIES, Made
-from pipelines.tools import CallError
-from pipelines.tools.replay import observation, outcome
+from pipelines.tools import CallError, Shown
+from pipelines.tools.replay import again, observation
 from schemas.messages import Message, Picture
 from trainers.seedling.batch import Example, collate, encode
 from trainers.seedling.recipes import Mix, Recipe
@@ -58,17 +58,17 @@ def question(made: Made) -> dict[str, Any]:
 
 def trace(made: Made) -> Row:
     """The oracle trace with its observations. Raises `CallError` where a family wrote a call that fails."""
-    pictures = list(made.images)
+    shown = Shown.of(made.images)
     steps: list[dict[str, Any]] = []
     for item in made.steps:
         steps.append(step(item.kind, item.text or None, item.tool, item.arguments))
         if item.kind == "action":
-            seen = outcome(pictures, steps[-1])
-            if isinstance(seen, CallError):
-                raise seen
-            steps.append(observation(image_id=str(len(pictures))))
-            pictures.append(seen)
-    return chat(conversation(question(made), steps)), pictures
+            seen = again(shown, steps[-1])
+            if seen.refused:
+                raise CallError(seen.text)
+            steps.append(observation(None if seen.image is None else str(len(shown.images)), seen.text))
+            shown = shown.plus(seen)
+    return chat(conversation(question(made), steps)), list(shown.images)
 
 
 def listed(made: Made) -> Row:

@@ -17,20 +17,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from transformers.utils import logging
 
 from pipelines.intervals import wilson
-from pipelines.prompts import conversation, parse_assistant
+from pipelines.prompts import conversation
 from pipelines.tasks import FAMILIES, Made
-from pipelines.tools import CallError
-from pipelines.tools.replay import observation, outcome
+from pipelines.tools.environment import Rules, State, advance
+from pipelines.tools.replay import observation
 from pipelines.verifiers import verify
 from schemas.ids import canonical_json
 from trainers.seedling import WEIGHTS, corpus, model
 
 SEEDS = 900_000_000
 TURNS = 4
+RULES = Rules(images=TURNS + 8)
 TOKENS = 192
 BATCH = 64
 CELLS = tuple(f"{name}/{dial}" for name, family in FAMILIES.items() for dial in range(len(family.DIALS)))
@@ -42,7 +42,7 @@ class Attempt:
     """One question on its way through the tool loop."""
 
     made: Made
-    pictures: list[Image.Image]
+    state: State
     steps: list[dict[str, Any]] = field(default_factory=list)
     said: str = ""
     calls: int = 0
@@ -52,19 +52,14 @@ class Attempt:
     def hear(self, text: str) -> None:
         """Take the model's turn: carry out its call, or end."""
         self.said = text
-        turn = parse_assistant(text)
-        self.done = not turn or turn[-1]["kind"] != "action"
-        if self.done:
+        place = str(len(self.state.shown.images))
+        self.state, came = advance(self.state, text, RULES)
+        self.done = came.done
+        if came.seen is None:
             return
-        self.steps += turn
-        seen = outcome(self.pictures, turn[-1])
         self.calls += 1
-        if isinstance(seen, CallError):
-            self.steps.append(observation(text=str(seen)))
-            return
-        self.valid += 1
-        self.steps.append(observation(image_id=str(len(self.pictures))))
-        self.pictures.append(seen)
+        self.valid += not came.seen.refused
+        self.steps += [*came.said, observation(None if came.seen.image is None else place, came.seen.text)]
 
 
 def answer(network: Any, processor: Any, attempts: list[Attempt], device: str = "cpu") -> None:
@@ -79,7 +74,7 @@ def answer(network: Any, processor: Any, attempts: list[Attempt], device: str = 
                 )
                 for attempt in wave
             ]
-            pictures = [attempt.pictures for attempt in wave]
+            pictures = [list(attempt.state.shown.images) for attempt in wave]
             inputs = processor(text=texts, images=pictures, padding=True, return_tensors="pt").to(device)
             with torch.inference_mode():
                 tokens = network.generate(**inputs, max_new_tokens=TOKENS, do_sample=False)
@@ -97,7 +92,7 @@ def table(
     for cell in cells:
         name, dial = cell.split("/")
         made = [FAMILIES[name].make(first + seed, int(dial)) for seed in range(count)]
-        attempts = [Attempt(item, list(item.images)) for item in made]
+        attempts = [Attempt(item, State.of(item.images)) for item in made]
         answer(network, processor, attempts, device)
         right = sum(correct(attempt) for attempt in attempts)
         low, high = wilson(right, count)

@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipelines import verify
 from pipelines.tasks import FAMILIES, Made, state_id
-from pipelines.tasks.rows import oracle_steps, sample_row
-from pipelines.tools.replay import outcome
+from pipelines.tools import Shown
+from pipelines.tools.replay import again
 from pipelines.verifiers.verify import verify_answer
 from schemas.answers import ANSWER_TYPES, canonical_answer
-from schemas.ids import canonical, canonical_json, content_id, picture_id
+from schemas.ids import canonical, canonical_json, content_id
 from schemas.outcome import Drop, Keep
 from tests.pipelines.tasks import answers
+from tests.pipelines.tasks.traces import answering, judge, told
 
 CELLS = [(name, dial) for name, family in FAMILIES.items() for dial in range(len(family.DIALS))]
 OLDEST = ("counting", "search", "charts", "geometry")
@@ -72,12 +72,12 @@ def test_the_picture_follows_from_the_program(sample: tuple[str, int, int, Made]
 @given(samples())
 def test_the_oracle_trace_can_be_run_and_ends_in_the_answer(sample: tuple[str, int, int, Made]) -> None:
     name, _, _, made = sample
-    shown = list(made.images)
+    shown = Shown.of(made.images)
     for step in made.steps:
         if step.kind == "action":
-            image = outcome(shown, {"tool": step.tool, "text": step.text, "arguments": step.arguments})
-            assert not isinstance(image, Exception), image
-            shown.append(image)
+            seen = again(shown, {"tool": step.tool, "text": step.text, "arguments": step.arguments})
+            assert not seen.refused, seen.text
+            shown = shown.plus(seen)
     kinds = [step.kind for step in made.steps]
     assert kinds[-2:] == ["thought", "answer"] and kinds.count("answer") == 1
     assert ("action" in kinds) == (name not in {"counting", "charts"})
@@ -109,17 +109,9 @@ def close(guess: Any, gold: Any) -> bool:
 @given(samples())
 def test_the_oracle_trace_passes_verify_and_a_wrong_answer_does_not(sample: tuple[str, int, int, Made]) -> None:
     name, dial, _, made = sample
-    steps, shown = oracle_steps(made)
-    known = {picture_id(image): image for image in (*made.images, *shown)}
-    row = sample_row(name, dial, made, [picture_id(image) for image in made.images])
-
-    class Pictures:
-        image = staticmethod(known.__getitem__)
-
-    told = {**row, "trace_id": "t", "origin": "oracle", "steps": steps}
-    assert isinstance(verify.run(told, verify.Parameters(), Pictures()), Keep)
-    wrong = [*steps[:-1], {**steps[-1], "text": "17.03 of them"}]
-    dropped = verify.run({**told, "steps": wrong}, verify.Parameters(), Pictures())
+    whole = told(name, dial, made)
+    assert isinstance(judge(whole), Keep)
+    dropped = judge(answering(whole, "17.03 of them"))
     assert isinstance(dropped, Drop) and dropped.reason == "wrong_answer"
 
 

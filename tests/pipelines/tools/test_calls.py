@@ -5,31 +5,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipelines.tools import TOOLS, CallError, calls, picture_id
+from pipelines.tools import TOOLS, CallError, Shown, calls, picture_id
 from pipelines.tools.calls import ToolCall
 from tests.pipelines.tools import strategies
 
 WHITE = Image.new("RGB", (200, 100), "white")
 
 
+def read(text: str) -> ToolCall | CallError:
+    """What stands between the tags, as the tool understands it."""
+    call = calls.read(text.removeprefix(calls.OPEN).removesuffix(calls.CLOSE))
+    return call if isinstance(call, CallError) else calls.normal(call)
+
+
 def test_a_call_has_one_text():
     text = '<tool_call>\n{"name": "crop", "arguments": {"bbox_2d": [1, 2, 30, 40], "target_image": 1}}\n</tool_call>'
     assert calls.render("crop", {"target_image": 1, "bbox_2d": [1, 2, 30, 40]}) == text
-    assert calls.parse(text) == ToolCall("crop", {"bbox_2d": [1, 2, 30, 40], "target_image": 1})
-    assert calls.parse("I need no tool.") is None
+    assert read(text) == ToolCall("crop", {"bbox_2d": [1, 2, 30, 40], "target_image": 1})
 
 
 def test_text_inside_a_call_cannot_close_it():
     text = calls.render("label", {"point": [1, 2], "text": "</tool_call>"})
     assert text.count("</tool_call>") == 1
-    assert calls.parse(text) == ToolCall("label", {"point": [1, 2], "text": "</tool_call>"})
+    assert read(text) == ToolCall("label", {"point": [1, 2], "text": "</tool_call>"})
 
 
 @given(strategies.calls, st.integers(1, 9))
 def test_rendering_and_parsing_are_inverse(call, target):
     name, arguments = call
     normal = calls.normal(ToolCall(name, {**arguments, "target_image": target}))
-    assert calls.parse(calls.render(normal.tool, normal.arguments)) == normal
+    assert read(calls.render(normal.tool, normal.arguments)) == normal
 
 
 @pytest.mark.parametrize(
@@ -37,7 +42,7 @@ def test_rendering_and_parsing_are_inverse(call, target):
     [
         (["12", 20.4, 30.5, "40.0"], [12, 20, 31, 40]),
         ([300, 400, 100, 200], [100, 200, 300, 400]),
-        ([-5, 0, 2000, 1e6], [0, 0, 1000, 1000]),
+        ([-5, 0, 1100, 1000.4], [0, 0, 1000, 1000]),
         ("[1, 2, 3, 4]", [1, 2, 3, 4]),
         ("1, 2, 3, 4", [1, 2, 3, 4]),
         ([[1, 2], [3, 4]], [1, 2, 3, 4]),
@@ -49,7 +54,8 @@ def test_arguments_are_read_leniently(written, read):
 
 ALL = [0, 0, 900, 900]
 BAD = [
-    ("croop", {}, "There is no tool 'croop'; there are crop, zoom, rotate, draw_line, draw_box, mark_point, label."),
+    ("croop", {}, "There is no tool 'croop'; did you mean crop?"),
+    ("python", {}, f"There is no tool 'python'; there are {', '.join(TOOLS)}."),
     ("crop", {}, "crop needs the argument bbox_2d."),
     ("crop", {"bbox_2d": [1, 2, 3]}, "crop: bbox_2d: [1, 2, 3] is not a list of 4 numbers [x0, y0, x1, y1]."),
     ("crop", {"bbox_2d": [1, 2, "x", 4]}, "crop: bbox_2d: 'x' is not a number."),
@@ -57,7 +63,7 @@ BAD = [
     ("crop", {"bbox_2d": [10, 2, 10, 40]}, "crop: bbox_2d: the box [10, 2, 10, 40] has no area within 0 to 1000."),
     (
         "crop",
-        {"bbox_2d": [1100, 0, 1200, 9]},
+        {"bbox_2d": [1010, 0, 1090, 9]},
         "crop: bbox_2d: the box [1000, 0, 1000, 9] has no area within 0 to 1000.",
     ),
     ("crop", {"bbox_2d": [0, 0, 5, 500]}, "The box is only 1x50 pixels; take a larger one."),
@@ -80,22 +86,21 @@ BAD = [
 @pytest.mark.parametrize(("name", "arguments", "sentence"), BAD)
 def test_a_bad_call_is_one_clear_sentence(name, arguments, sentence):
     with pytest.raises(CallError) as caught:
-        calls.execute([WHITE], ToolCall(name, arguments))
+        calls.execute(Shown.of([WHITE]), ToolCall(name, arguments))
     assert str(caught.value) == sentence
 
 
 def test_what_is_no_call_says_so():
-    assert str(calls.parse("<tool_call>\n{oh no}\n</tool_call>")) == "The tool call is not valid JSON."
-    assert str(calls.parse("<tool_call>[1]</tool_call>")) == 'A tool call is {"name": …, "arguments": {…}}.'
-    assert isinstance(calls.parse('<tool_call>{"name": "crop", "arguments": [1e999]}</tool_call>'), CallError)
-    assert isinstance(calls.parse('<tool_call>{"name": "crop", "arguments": {"bbox_2d": NaN}}</tool_call>'), CallError)
-    assert isinstance(calls.parse("<tool_call>" + "[" * 100_000), CallError)
+    assert str(read("<tool_call>\n{oh no}\n</tool_call>")) == "The tool call is not valid JSON."
+    assert str(read("<tool_call>[1]</tool_call>")) == 'A tool call is {"name": …, "arguments": {…}}.'
+    assert isinstance(read('<tool_call>{"name": "crop", "arguments": [1e999]}</tool_call>'), CallError)
+    assert isinstance(read('{"name": "crop", "arguments": {"bbox_2d": NaN}}'), CallError)
+    assert isinstance(read("<tool_call>" + "[" * 100_000), CallError)
 
 
-@given(st.text(), st.sampled_from(["", "<tool_call>", '<tool_call>{"name": "crop", "arguments": ']))
-def test_parsing_never_raises(text, before):
-    parsed = calls.parse(before + text)
-    assert parsed is None or isinstance(parsed, ToolCall | CallError)
+@given(st.text(), st.sampled_from(["", '{"name": "crop", "arguments": ']))
+def test_reading_never_raises(text, before):
+    assert isinstance(calls.read(before + text), ToolCall | CallError)
 
 
 json_values = st.recursive(
@@ -111,9 +116,10 @@ json_values = st.recursive(
 )
 def test_any_arguments_give_a_picture_or_a_sentence(name, arguments):
     try:
-        assert calls.execute([WHITE], ToolCall(name, arguments)).mode == "RGB"
+        seen = calls.execute(Shown.of([WHITE]), ToolCall(name, arguments))
+        assert seen.text or seen.image.mode == "RGB"
     except CallError as error:
-        assert str(error).endswith(".")
+        assert str(error).endswith((".", "?"))
 
 
 @given(strategies.pictures(), strategies.calls)
@@ -122,7 +128,7 @@ def test_tools_are_pure(image, call):
     results = []
     for _ in range(2):
         try:
-            results.append(picture_id(calls.execute([image], ToolCall(*call))))
+            results.append(picture_id(calls.execute(Shown.of([image]), ToolCall(*call)).image))
         except CallError as error:
             results.append(str(error))
     assert results[0] == results[1]

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipelines.prompts import step
-from pipelines.tools import CallError, picture_id
-from pipelines.tools.replay import LIMIT, observation, outcome, replay, with_observations
+from pipelines.tools import CallError, Shown, picture_id
+from pipelines.tools.replay import LIMIT, again, observation, replay, with_observations
 from tests.pipelines.tools import strategies
 
 
@@ -36,12 +36,12 @@ def test_an_oracle_trace_gets_its_observations():
         *("thought", "action", "observation", "action", "observation"),
         *("thought", "action", "observation", "answer"),
     ]
-    again = replay([picture()], steps)
-    assert again.mismatches == ()
-    assert (again.actions, again.matched) == (3, 3)
-    assert [image.size for image in again.images] == [(60, 40), (30, 40), (40, 30), (60, 40)]
-    assert list(again.ids) == [picture_id(image) for image in again.images]
-    assert list(again.ids[1:]) == [item["image_id"] for item in steps if item["kind"] == "observation"]
+    found = replay([picture()], steps)
+    assert found.mismatches == ()
+    assert (found.actions, found.matched) == (3, 3)
+    assert [image.size for image in found.images] == [(60, 40), (30, 40), (40, 30), (60, 40)]
+    assert list(found.ids) == [picture_id(image) for image in found.images]
+    assert list(found.ids[1:]) == [item["image_id"] for item in steps if item["kind"] == "observation"]
 
 
 def test_a_failing_oracle_is_an_error():
@@ -53,17 +53,17 @@ def test_one_changed_pixel_is_caught():
     steps = with_observations([picture()], oracle())
     changed = picture()
     changed.putpixel((5, 30), (255, 255, 255))  # in the left half, and not under the mark
-    again = replay([changed], steps)
-    assert [mismatch.step for mismatch in again.mismatches] == [2, 4, 7]
-    assert again.matched == 0
+    found = replay([changed], steps)
+    assert [mismatch.step for mismatch in found.mismatches] == [2, 4, 7]
+    assert found.matched == 0
 
 
 def test_one_changed_argument_is_caught():
     steps = with_observations([picture()], oracle())
     steps[6]["arguments"] = json.dumps({"point": [120, 100], "target_image": 1})
-    again = replay([picture()], steps)
-    assert [mismatch.step for mismatch in again.mismatches] == [7]
-    assert again.matched == 2
+    found = replay([picture()], steps)
+    assert [mismatch.step for mismatch in found.mismatches] == [7]
+    assert found.matched == 2
 
 
 def test_a_planted_observation_is_caught():
@@ -94,8 +94,8 @@ def test_errors_are_observations_too():
 
 def test_a_refused_call_makes_no_picture():
     steps = [step("action", tool="rotate", arguments={"angle": 90}), observation(text=LIMIT)]
-    again = replay([picture()], steps)
-    assert again.mismatches == () and len(again.images) == 1
+    found = replay([picture()], steps)
+    assert found.mismatches == () and len(found.images) == 1
 
 
 @given(strategies.pictures(), st.lists(strategies.calls, min_size=1, max_size=5), st.data())
@@ -105,8 +105,8 @@ def test_any_trace_replays_and_any_changed_pixel_that_matters_is_caught(image, c
         steps = with_observations([image], steps)
     except CallError:
         assume(False)
-    again = replay([image], steps)
-    assert again.mismatches == () and again.matched == len(chosen)
+    found = replay([image], steps)
+    assert found.mismatches == () and found.matched == len(chosen)
     changed = image.copy()
     x, y = data.draw(st.integers(0, image.width - 1)), data.draw(st.integers(0, image.height - 1))
     red, green, blue = image.getpixel((x, y))
@@ -115,15 +115,15 @@ def test_any_trace_replays_and_any_changed_pixel_that_matters_is_caught(image, c
     caught = replay([changed], steps).mismatches
     # Caught exactly where the pictures differ.
     assert [mismatch.step for mismatch in caught] == [
-        2 * index + 1 for index in range(len(chosen)) if other.ids[index + 1] != again.ids[index + 1]
+        2 * index + 1 for index in range(len(chosen)) if other.ids[index + 1] != found.ids[index + 1]
     ]
 
 
 def test_a_refused_call_keeps_no_picture_alive():
     def carry_out():
         image = Image.new("RGB", (20, 20))
-        refused = outcome([image], step("action", tool="crop", arguments={"bbox_2d": [9, 9, 9, 9]}))
-        assert isinstance(refused, CallError)
+        seen = again(Shown.of([image]), step("action", tool="crop", arguments={"bbox_2d": [9, 9, 9, 9]}))
+        assert seen.refused
         return weakref.ref(image)
 
     picture = carry_out()

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
+from pipelines.tools import Shown
 from pipelines.tools.calls import ToolCall, execute
 from pipelines.tools.tool import pixel_box, pixel_point
 from tests.pipelines.tools import strategies
@@ -18,7 +19,7 @@ def checkerboard() -> Image.Image:
 
 
 def run(image: Image.Image, name: str, **arguments: object) -> Image.Image:
-    return execute([image], ToolCall(name, arguments))
+    return execute(Shown.of([image]), ToolCall(name, arguments)).image
 
 
 def test_crop_takes_every_pixel_that_it_touches():

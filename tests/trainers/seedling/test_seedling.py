@@ -23,6 +23,7 @@ from trl.chat_template_utils import (
 )
 
 from pipelines.tasks import FAMILIES
+from pipelines.tools.environment import State
 from trainers.seedling import WEIGHTS, batch, corpus, evaluate, model, recipes, train
 
 SQUARE = Image.new("RGB", (112, 112), (200, 30, 30))
@@ -240,9 +241,9 @@ def test_an_interrupted_training_ends_like_an_uninterrupted_one(
 
 def test_the_table_counts_answers_and_calls() -> None:
     made = FAMILIES["search"].make(1, 0)
-    attempt = evaluate.Attempt(made, list(made.images))
+    attempt = evaluate.Attempt(made, State.of(made.images))
     attempt.hear('look.\n<tool_call>\n{"name": "crop", "arguments": {"bbox_2d": [0, 0, 500, 500]}}\n</tool_call>')
     attempt.hear('<tool_call>\n{"name": "crop", "arguments": {"bbox_2d": [9, 9]}}\n</tool_call>')
     attempt.hear(f"it is.\n<answer>{made.answer}</answer>")
-    assert (attempt.done, attempt.calls, attempt.valid, len(attempt.pictures)) == (True, 2, 1, 2)
+    assert (attempt.done, attempt.calls, attempt.valid, len(attempt.state.shown.images)) == (True, 2, 1, 2)
     assert evaluate.correct(attempt)
