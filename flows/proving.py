@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flows import console
-from flows.engine import with_inputs
+from flows.engine import runner_of, with_inputs
 from flows.gauge import Gauge
 from flows.results import funnel
 from flows.running import run_named, waiting
 from pipelines.proof import SQL, Proof, prove_batch
-from pipelines.runner.move import fresh_pool
+from pipelines.runner.move import Processes, fresh_pool
 
 if TYPE_CHECKING:
     from flows.plan import Plan
@@ -122,12 +122,14 @@ class Report:
 
 def prove_plan(plan: Plan) -> Report:
     """Make what is not there, then prove every kept trace of the first round from what the lake holds."""
-    gauge, processes = Gauge(), max(plan.recipe.execution.processes, 1)
+    gauge, processes = Gauge(), plan.recipe.execution.processes
     nodes = with_inputs(plan, [LAST])
     missing = {node.name for node in waiting(plan)} & {node.name for node in nodes}
     began = time.monotonic()
     run_named(plan, [LAST], gauge)
     seconds = time.monotonic() - began if missing else None
+    if isinstance(runner := runner_of(processes), Processes):
+        runner.close()  # who made them has no part in the proof
     keys = [plan.lake.resolve(node.key) for node in nodes]
     families = by_family(plan.lake, keys)
     proven = prove_all(plan.lake, keys, sum(row["kept"] for row in families), processes, gauge)

@@ -1,6 +1,6 @@
 """Family `transform`: a board before and after; which pieces changed, in what, into what, and how the board was turned.
 
-The full answer is a list of triplets (number, attribute, new value), each right or wrong by itself. On the hardest dial
+The full answer is a list of triplets (number, attribute, new value), each graded by its parts. On the hardest dial
 the second picture shows the board turned, and the oracle turns it back before it compares.
 """
 
@@ -20,7 +20,7 @@ from pipelines.tasks.world import Asked, act, finish, frame, pick, think
 from schemas.ids import Json
 
 NAME = "transform"
-VERSION = 1
+VERSION = 2
 RELATIONS = ("triplets", "which", "attribute", "value", "count", "turn")
 
 SIZE, GRID, EDGE = 224, 4, 12
@@ -175,7 +175,8 @@ def _ask(rng: random.Random, relation: str, before: list[Piece], changes: list[C
     side = {90: "on the left", 180: "above", 270: "on the right"}.get(turn, "below")
     conclusion = f"The brown side was below and is {side}: turned by {turn}." if relation == "turn" else changed
     steps = [*_looked(before, changes, turn), think(conclusion)]
-    return Asked(question, answer, kind, ask, steps, region, facts, options)
+    verifier: dict[str, Json] = {"name": "typed", "entries": "triplet"} if relation == "triplets" else {"name": "typed"}
+    return Asked(question, answer, kind, ask, steps, region, facts, options, verifier)
 
 
 def _looked(before: list[Piece], changes: list[Change], turn: int) -> list[Step]:

@@ -23,6 +23,10 @@ class Rules(BaseModel):
     pixels: float = Field(default=10.0, ge=0, description="Points: allowed distance, in the gold's own coordinates")
     iou: float = Field(default=0.5, gt=0, le=1, description="Boxes: least intersection over union")
     ordered: bool = Field(default=False, description="Lists: whether the order counts")
+    entries: Literal["whole", "triplet"] = Field(
+        default="whole",
+        description="Lists: each entry right or wrong as a whole, or graded as object, attribute, value",
+    )
     aliases: tuple[str, ...] = Field(default=(), description="Texts and spans that are right as well")
     context: str | None = Field(default=None, description="Spans: the text that the span is quoted from")
     extra_words: int = Field(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pipelines.verifiers.numbers import equal_numbers, read_number
 from pipelines.verifiers.places import distance, overlap, read_list, read_numbers
 from pipelines.verifiers.rules import Rules
+from pipelines.verifiers.triplets import credit, read_triplet
 from pipelines.verifiers.words import LONGEST, normal, unwrapped
 from schemas.answers import NO, YES
 from schemas.ids import Json, canonical, canonical_json
@@ -139,11 +140,23 @@ def _list(answer: str, gold: Json, rules: Rules) -> Compared:
     found = read_list(answer)
     if found is None or not isinstance(gold, Sequence) or isinstance(gold, str):
         return WRONG
+    if rules.entries == "triplet":
+        return _triplets(found, gold)
     keys, right = [_key(item) for item in found], [_key(item) for item in gold]
     shared = (Counter(keys) & Counter(right)).total()
     share = shared / max(len(keys), len(right))
     correct = keys == right if rules.ordered else share == 1.0
     return Compared(found, correct, 1.0 if correct else min(share, 0.99))
+
+
+def _triplets(found: Sequence[Json], gold: Sequence[Json]) -> Compared:
+    """In any order; an entry of the gold list that is no triplet is the sample's fault, and nothing passes it."""
+    right = [triplet for item in gold if (triplet := read_triplet(item))]
+    if len(right) < len(gold):
+        return WRONG
+    said = [read_triplet(item) for item in found]
+    correct = Counter(said) == Counter(right)
+    return Compared(found, correct, 1.0 if correct else min(credit(said, right), 0.99))
 
 
 def _key(item: Json) -> str:

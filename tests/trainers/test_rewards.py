@@ -109,3 +109,16 @@ def test_a_graded_answer_between_wrong_and_right() -> None:
     values = accuracy(boxes, **columns)
     assert values[0] == 1.0 and values == sorted(values, key=lambda value: -(value or 0))
     assert values[1] is not None and values[1] <= 0.5 and values[2] == pytest.approx(0, abs=0.05)
+
+
+def test_triplets_are_paid_by_their_parts_and_never_as_much_as_a_right_answer() -> None:
+    said = ["4 colour red; 6 size large", "4 colour red; 6 size small", "4 colour red; 6 shape star", "4 colour red", ""]
+    said.append("; ".join(f"{number} colour red; {number} size large" for number in range(1, 10)))
+    columns: dict[str, Any] = {
+        "answer": ['["4 colour red","6 size large"]'] * len(said),
+        "answer_type": ["list"] * len(said),
+        "verifier": ['{"entries":"triplet","name":"typed"}'] * len(said),
+        "options": [None] * len(said),
+    }
+    values = accuracy([[turn(f"<answer>{text}</answer>")] for text in said], **columns)
+    assert values == pytest.approx([1.0, 0.325, 0.275, 0.25, 0.0, 1 / 18])
