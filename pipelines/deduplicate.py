@@ -33,7 +33,7 @@ from schemas.ids import content_id
 from schemas.outcome import Drop, Fail, Keep, Outcome, Row
 from schemas.requests import Embed, Failed, Vector
 
-VERSION = 2
+VERSION = 3
 
 SQL = "SELECT sample_id, image_ids, question, answer, state_id, pair_id FROM samples"
 

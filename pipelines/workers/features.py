@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from pipelines.workers import openclip
 from pipelines.workers.encoding import Encoded, Encoder
 from pipelines.workers.identity import WorkerSpec, folder_of, identity_of
 from pipelines.workers.reader import Reader
@@ -212,20 +213,18 @@ class EmbedWorker:
 
     @classmethod
     def open(cls, spec: WorkerSpec, load_image: Callable[[str], Image.Image]) -> EmbedWorker:
-        """Load the vision tower of a transformers folder, or `embed:open_clip/NAME` with option `checkpoint`."""
-        device = str(spec.option("device", "auto"))
-        if spec.target.startswith("open_clip/"):
-            embed = _open_clip(spec.target.partition("/")[2], str(spec.option("checkpoint", "")), load_image)
-        else:
-            from pipelines.workers.local import load
+        """Load an open_clip model, or the vision tower of a transformers folder. Raises `ValueError` or
+        `FileNotFoundError` with one clear line where there is none.
+        """
+        from pipelines.workers.local import device_of, load
 
-            model, processor = load(folder_of(spec), device)
-            reader = Reader(model, Encoder(processor, load_image))
-
-            def embed(image_id: str) -> list[float]:
-                return picture_vector(reader, image_id)
-
-        return cls(embed, identity_of(spec))
+        device = device_of(str(spec.option("device", "auto")))
+        model = openclip.found(spec)
+        if model is not None:
+            return cls(openclip.embedder(model, spec.revision, load_image, device), identity_of(spec))
+        network, processor = load(folder_of(spec), device)
+        reader = Reader(network, Encoder(processor, load_image))
+        return cls(lambda image_id: picture_vector(reader, image_id), identity_of(spec))
 
     def answer(self, requests: Sequence[Request]) -> list[Result]:
         """One vector or failure per request, in their order."""
@@ -233,18 +232,3 @@ class EmbedWorker:
         vectors = iter(embed_all(ids, self._embed))
         other = Failed("unsupported", "an embed: worker answers embed requests only")
         return [next(vectors) if isinstance(request, Embed) else other for request in requests]
-
-
-def _open_clip(name: str, checkpoint: str, load_image: Callable[[str], Image.Image]) -> Embedder:
-    import open_clip
-
-    model, _, transform = open_clip.create_model_and_transforms(name, pretrained=checkpoint)
-    model.eval()
-
-    @torch.inference_mode()
-    def embed(image_id: str) -> list[float]:
-        picture = transform(load_image(image_id).convert("RGB")).unsqueeze(0)
-        vector: list[float] = nn.functional.normalize(model.encode_image(picture)[0].float(), dim=-1).tolist()
-        return vector
-
-    return embed

@@ -218,11 +218,17 @@ def load(folder: Path, device: str = "auto") -> tuple[Any, Any]:
     """
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = device_of(device)
     kind: Any = torch.float32 if device == "cpu" else "auto"
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=kind, local_files_only=True).to(device)
     return model, AutoProcessor.from_pretrained(folder, local_files_only=True)
+
+
+def device_of(asked: str) -> str:
+    """The device that option `device` means; `auto` is CUDA where there is one."""
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return asked
 
 
 def _content(request: Generate | Score | Gradients) -> str:
