@@ -32,7 +32,7 @@ def connect(
         from pipelines.workers.server.worker import ServerWorker
 
         worker = ServerWorker.open(spec, load_image, load_bytes)
-        return cached(worker, address=spec.target, switch=spec.option("cache", "on"))
+        return cached(worker, address=spec.target, switch=spec.switch("cache"))
     if spec.scheme == "embed":
         from pipelines.workers.features import EmbedWorker
 

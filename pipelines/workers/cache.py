@@ -1,9 +1,8 @@
 """The request cache (design §5): what a server has answered once is not paid for again, by whichever process.
 
-An answer stands under a hash of all that decides it: the worker's identity, the request but for its id and priority,
-and whatever of our own options changes what is sent. A `Failed` is never kept. Equal requests that are under way
-together are asked once. Texts are hashed as they are and not in their canonical form, of which a model may read other
-tokens.
+An answer stands under a hash of all that decides it: the worker's identity, and the request but for its id and
+priority. A `Failed` is never kept. Equal requests that are under way together are asked once. Texts are hashed as they
+are and not in their canonical form, of which a model may read other tokens.
 
 Only a pinned worker's answers outlive a run. What a server without `revision:` serves may be another model tomorrow, at
 the same address and under the same name, and nothing it says would tell; so its answers are found again only by the
@@ -60,29 +59,25 @@ def store_at(path: Path) -> Store:
     return Store(path)
 
 
-def cached(worker: Server, *, address: str, sent_as: Json = None, switch: str | int | float = "on") -> Server:
-    """The worker behind the cache; the worker itself where either `EVOLENS_CACHE` or the option, `switch`, is off.
+def cached(worker: Server, *, address: str, switch: bool = True) -> Server:
+    """The worker behind the cache; the worker itself where either `EVOLENS_CACHE` or its own option, `switch`, is off.
 
-    `address` is where it answers, which counts only for a worker that is not pinned; `sent_as` are the options that
-    change what is sent. Raises `ValueError` for an option that is neither.
+    `address` is where it answers, which counts only for a worker that is not pinned.
     """
-    if switch not in ("on", "off", True, False):
-        raise ValueError(f"the option 'cache' of a worker is on or off, not {switch!r}")
     place = folder()
-    if place is None or switch in ("off", False):
+    if place is None or not switch:
         return worker
-    scope: Json = None if worker.identity.pinned else [address, *session()]
-    return Cached(worker, store_at(file_in(place)), [MEANING, scope, sent_as])
+    return Cached(worker, store_at(file_in(place)), None if worker.identity.pinned else [address, *session()])
 
 
-def key_of(identity: WorkerIdentity, request: Request, about: Json) -> bytes:
+def key_of(identity: WorkerIdentity, request: Request, scope: Json = None) -> bytes:
     """Under what an answer stands: 16 bytes of everything that decides it."""
     asked = {each.name: getattr(request, each.name) for each in fields(request) if each.name not in _NO_PART}
     if "messages" in asked:
         asked["messages"] = as_json(asked["messages"])
     if "sampling" in asked:
         asked["sampling"] = asked["sampling"].as_json()
-    said = [about, identity.as_json(), type(request).__name__, asked]
+    said = [MEANING, scope, identity.as_json(), type(request).__name__, asked]
     return bytes.fromhex(digest(json.dumps(said, sort_keys=True).encode()))
 
 
@@ -114,9 +109,9 @@ class Cached:
 
     in_waves = False
 
-    def __init__(self, worker: Server, store: Store, about: Json) -> None:
+    def __init__(self, worker: Server, store: Store, scope: Json) -> None:
         self.identity = worker.identity
-        self._worker, self._store, self._about = worker, store, about
+        self._worker, self._store, self._scope = worker, store, scope
         self._begin()
 
     def _begin(self) -> None:
@@ -134,7 +129,7 @@ class Cached:
         """
         if self._pid != os.getpid():
             self._begin()  # after a fork: what is under way is the parent's
-        key = key_of(self.identity, request, self._about)
+        key = key_of(self.identity, request, self._scope)
         future: Future[Result] = Future()
         with self._lock:
             asked = self._under_way.get(key)

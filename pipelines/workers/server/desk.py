@@ -49,13 +49,21 @@ class Reply:
     retry_after: float | None = None
 
 
+@dataclass(frozen=True)
+class Body:
+    """What is posted; `spared` are the pictures that it names without carrying them."""
+
+    data: bytes
+    spared: tuple[str, ...] = ()
+
+
 class Asker(Protocol):
     """How one attempt is made."""
 
-    def body(self, request: Generate | Score, address: str) -> bytes:
+    def body(self, request: Generate | Score, address: str) -> Body:
         """What to post. May take its time, and raise: the request then fails."""
 
-    async def send(self, request: Generate | Score, address: str, body: bytes) -> Reply:
+    async def send(self, request: Generate | Score, address: str, body: Body) -> Reply:
         """Post it. Raises what aiohttp raises; is cancelled when the attempt has lasted too long."""
 
 

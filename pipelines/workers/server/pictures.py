@@ -1,4 +1,6 @@
-"""How pictures travel to a server: the original file where every reader sees the same pixels in it, a PNG otherwise."""
+"""How pictures travel to a server: the original file where every reader sees the same pixels in it, a PNG otherwise;
+and by its name alone where the server holds it already (`held`).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from pipelines.lake.decode import orientation_of, quietly
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -27,9 +31,13 @@ class Pictures:
         self._room = REMEMBERED_BYTES
         self._lock = threading.Lock()
 
-    def part(self, image_id: str) -> dict[str, Any]:
-        """The part of a message that shows a picture. Raises what the loaders raise."""
-        return {"type": "image_url", "image_url": {"url": self._uri(image_id)}}
+    def part(self, image_id: str, *, named: bool = False, spared: bool = False) -> dict[str, Any]:
+        """The part of a message that shows a picture: with its name where the server keeps names, and by the name
+        alone where it is to be spared. Raises what the loaders raise.
+        """
+        name = {"uuid": image_id} if named else {}
+        url = None if named and spared else {"url": self._uri(image_id)}
+        return {"type": "image_url", "image_url": url, **name}
 
     def _uri(self, image_id: str) -> str:
         with self._lock:
@@ -49,13 +57,17 @@ class Pictures:
 
 def data_uri(original: bytes | None, load: Callable[[], Image.Image]) -> str:
     """The original file where every reader sees the same RGB pixels in it as we do; a PNG of our pixels otherwise."""
+    if original is not None and (kind := plain_kind(original)):
+        return f"data:{kind};base64,{base64.b64encode(original).decode()}"
+    buffer = io.BytesIO()
+    load().convert("RGB").save(buffer, "PNG", compress_level=1)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def plain_kind(original: bytes) -> str | None:
+    """The media type of a file in which every reader sees the same pixels: of three formats, RGB, opaque, upright."""
     from PIL import Image
 
-    if original is not None:
-        with Image.open(io.BytesIO(original)) as file:
-            upright = file.getexif().get(0x0112, 1) == 1
-            if file.format in _SENT_AS_THEY_ARE and file.mode == "RGB" and upright:
-                return f"data:{_SENT_AS_THEY_ARE[file.format]};base64,{base64.b64encode(original).decode()}"
-    buffer = io.BytesIO()
-    load().convert("RGB").save(buffer, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    with quietly(), Image.open(io.BytesIO(original)) as file:
+        plain = file.mode == "RGB" and not file.has_transparency_data and orientation_of(file) == 1
+        return _SENT_AS_THEY_ARE.get(file.format or "") if plain else None

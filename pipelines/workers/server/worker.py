@@ -7,24 +7,34 @@ finds how many of these are good. Whatever goes wrong becomes a `Failed`, never 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from functools import partial
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
 
 from pipelines.workers.identity import WorkerSpec, identity_of
 from pipelines.workers.server import loop, retry, wire
-from pipelines.workers.server.desk import Desk, Patience, Reply
+from pipelines.workers.server.desk import Body, Desk, Patience, Reply
+from pipelines.workers.server.held import Held, misses, probe
 from pipelines.workers.server.limit import Limit
 from pipelines.workers.server.pictures import Pictures
+from schemas.messages import pictures
 from schemas.requests import Failed, Generate, Request, Result, Score, WorkerIdentity
 
 if TYPE_CHECKING:
     from PIL import Image
 
 CONCURRENCY, ATTEMPTS, TIMEOUT_S = 128, 8, 600.0
+PROBE_S = 30.0
+_IN_VAIN = frozenset({200, 400, 422, 500})
+"""With these a server may say that it misses a picture; with 200 where the answer itself ends in an error."""
 
 
 class ServerWorker:
@@ -40,14 +50,18 @@ class ServerWorker:
         patience: Patience,
         *,
         concurrency: int,
+        names: bool = True,
         api_key: str | None = None,
     ) -> None:
         self.identity = identity
+        self._names = names
         self._servers, self._pictures, self._patience, self._concurrency = servers, pictures, patience, concurrency
         self._headers = {"Content-Type": "application/json"}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._desks: dict[loop.Loop, Desk] = {}
+        self._held: dict[str, Held] = {}
+        self._probes: set[asyncio.Task[None]] = set()
 
     @classmethod
     def open(
@@ -81,6 +95,7 @@ class ServerWorker:
             Pictures(load_image, load_bytes),
             Patience(attempts, timeout_s, attempt_s),
             concurrency=concurrency,
+            names=spec.switch("picture_names"),
             api_key=os.environ[variable] if variable else None,
         )
 
@@ -103,24 +118,68 @@ class ServerWorker:
         running = loop.running()
         if running not in self._desks:
             limits = {address: Limit(self._concurrency) for address in self._servers}
+            self._held = {address: Held(ask=self._names) for address in self._servers}
             self._desks.setdefault(running, Desk(running, limits, self, self._patience))
         return self._desks[running]
 
-    def body(self, request: Generate | Score, address: str) -> bytes:
+    def body(self, request: Generate | Score, address: str) -> Body:
         """What is posted: made for each attempt anew, and let go with it."""
-        assert isinstance(request, Generate)
-        return json.dumps(wire.body_of(request, self.identity.model, self._pictures.part)).encode()
+        held = self._held[address]
+        names = held.names
+        spared = {image_id for image_id in pictures(request.messages) if names and image_id in held}
+        return self._body(request, names, spared)
 
-    async def send(self, request: Generate | Score, address: str, body: bytes) -> Reply:
-        """One attempt. Raises what aiohttp raises."""
+    def _body(self, request: Generate | Score, names: bool, spared: Collection[str]) -> Body:
         assert isinstance(request, Generate)
+
+        def part(image_id: str) -> Mapping[str, Any]:
+            return self._pictures.part(image_id, named=names, spared=image_id in spared)
+
+        return Body(json.dumps(wire.body_of(request, self.identity.model, part)).encode(), tuple(spared))
+
+    async def send(self, request: Generate | Score, address: str, body: Body) -> Reply:
+        """One attempt; one in which pictures were spared in vain goes on with all of them. Raises what aiohttp
+        raises.
+        """
+        held = self._held[address]
+        try:
+            status, reply = await self._post(request, address, body)
+            if body.spared and isinstance(reply.result, Failed) and status in _IN_VAIN:
+                held.missed(body.spared)
+                body = await loop.running().build(partial(self._body, request, held.names, ()))
+                status, reply = await self._post(request, address, body)
+        except (aiohttp.ClientError, OSError):
+            held.lost()
+            raise
+        if status == 200 and held.answered(pictures(request.messages), spared=bool(body.spared)):
+            task = asyncio.create_task(self._ask_for_names(held, address))
+            self._probes.add(task)  # the loop holds tasks weakly
+            task.add_done_callback(self._probes.discard)
+        return reply
+
+    async def _post(self, request: Generate | Score, address: str, body: Body) -> tuple[int, Reply]:
+        assert isinstance(request, Generate)
+        status, rest, data = await self._exchange(address, body.data)
+        if status == 200:
+            return status, Reply(wire.read(data, request), "answered")
+        message = f"HTTP {status}: {data[:500].decode(errors='replace')}"
+        again = retry.passing(status)
+        failed = Failed(f"http_{status}", message, transient=again)
+        return status, Reply(failed, "refused" if again else "answered", rest)
+
+    async def _exchange(self, address: str, data: bytes) -> tuple[int, float | None, bytes]:
+        """Status, seconds to wait if the server says so, and what it says."""
         session = loop.running().session
-        async with session.post(address, data=body, headers=self._headers, allow_redirects=False) as response:
-            data = await response.read()
-        if response.status == 200:
-            return Reply(wire.read(data, request), "answered")
-        message = f"HTTP {response.status}: {data[:500].decode(errors='replace')}"
-        again = retry.passing(response.status)
-        failed = Failed(f"http_{response.status}", message, transient=again)
-        rest = retry.retry_after(response.headers.get("Retry-After"), time.time())
-        return Reply(failed, "refused" if again else "answered", rest)
+        async with session.post(address, data=data, headers=self._headers, allow_redirects=False) as response:
+            rest = retry.retry_after(response.headers.get("Retry-After"), time.time())
+            return response.status, rest, await response.read()
+
+    async def _ask_for_names(self, held: Held, address: str) -> None:
+        try:
+            async with asyncio.timeout(PROBE_S):
+                asked = probe(self.identity.model, f"nobody-has-{token_hex(8)}")
+                status, _, data = await self._exchange(address, asked)
+        except (aiohttp.ClientError, OSError):
+            held.told(None)
+        else:
+            held.told(misses(status, data))

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.workers import cache, prune
+from pipelines.workers import WorkerSpec, cache, prune
 from pipelines.workers.store import Store
 from schemas.messages import Message, Picture, Text
 from schemas.requests import (
@@ -93,13 +93,13 @@ ASKED = Generate("g", (user("look", Picture(A), "é"),), Sampling(8, 0.5, 0.9, (
     ids=lambda request: f"{type(request).__name__}",
 )
 def test_whatever_decides_an_answer_is_in_its_key(other: Request) -> None:
-    keys = {cache.key_of(PINNED, request, None) for request in (ASKED, other, replace(ASKED, request_id="h"))}
+    keys = {cache.key_of(PINNED, request) for request in (ASKED, other, replace(ASKED, request_id="h"))}
     assert len(keys) == 2
 
 
 def test_who_answers_is_in_the_key() -> None:
     who = [PINNED, replace(PINNED, revision="v2"), replace(PINNED, weights="f" * 32), replace(PINNED, model="other")]
-    assert len({cache.key_of(each, ASKED, about) for each in who for about in (None, ["resized"])}) == 8
+    assert len({cache.key_of(each, ASKED, about) for each in who for about in (None, ["http://a/v1"])}) == 8
 
 
 def test_failures_are_never_kept() -> None:
@@ -255,8 +255,11 @@ def test_a_removed_file_is_made_again(folder: Path) -> None:
 def test_the_off_switches(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = Paid()
     assert cache.cached(worker, address="a", switch=False) is worker
-    with pytest.raises(ValueError, match="on or off, not 'maybe'"):
-        cache.cached(worker, address="a", switch="maybe")
+    assert [
+        WorkerSpec("openai:a", options=(("cache", said),)).switch("cache") for said in ("on", "off", True, False)
+    ] == [*(True, False, True, False)]
+    with pytest.raises(ValueError, match="cache is on or off, not 'maybe'"):
+        WorkerSpec("openai:a", options=(("cache", "maybe"),)).switch("cache")
     monkeypatch.setenv("EVOLENS_CACHE", value)
     assert cache.cached(worker, address="a") is worker
 

@@ -99,7 +99,7 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 def worker_at(
     server: Server, album: Album, load_bytes: Callable[[str], bytes] | None = None, **options: str | int | float
 ) -> Worker:
-    options = {"model": "tiny", "attempts": 3, "timeout_s": 20, "cache": "off", **options}
+    options = {"model": "tiny", "attempts": 3, "timeout_s": 20, "cache": "off", "picture_names": "off", **options}
     return connect(WorkerSpec(f"openai:{server.address}", None, tuple(options.items())), album, load_bytes)
 
 
