@@ -80,13 +80,6 @@ class WorkerSpec:
             raise ValueError(f"worker {self.url!r}: {name} is on or off, not {value!r}")
         return value in ("on", True)
 
-    def switch(self, name: str) -> bool:
-        """Whether an option that is on or off is on, as it is by default. Raises `ValueError` for anything else."""
-        value = self.option(name, "on")
-        if value not in ("on", "off", True, False):
-            raise ValueError(f"worker {self.url!r}: {name} is on or off, not {value!r}")
-        return value in ("on", True)
-
 
 def _unknown_scheme(url: str) -> str:
     scheme, colon, rest = url.partition(":")
