@@ -4,9 +4,10 @@ Why: everything that is known about a sample (difficulty, influence, checks, clu
 selection policy is a query, and the query stands in the lake beside what it chose. Next to it stands a control: as many
 samples for each split, drawn at random from the same pool, so that a gain can be told from luck.
 
-Reads `samples`, `traces`, `checks`, `difficulty`, `influence`, `clusters`, `injections`, `captions`. The recipe's
-SELECT sees those names, plus `pool`: the samples that have a cluster and meet `eligible`, with `cluster_id`, `trace_id`
-of the verified trace, `influence`, and the columns of difficulty. It returns `sample_id` and `split` (`sft` or `rl`),
+Reads `samples`, `traces`, `checks`, `difficulty`, `necessity`, `influence`, `clusters`, `injections`, `captions`. The
+recipe's SELECT sees those names, plus `pool`: the samples that have a cluster and meet `eligible`, with `cluster_id`,
+`trace_id` and `trace_origin` of the verified trace, `influence`, `needs_interaction`, and the columns of difficulty. It
+returns `sample_id` and `split` (`sft` or `rl`),
 in the order in which they are to be taught. What should be taught to nobody belongs into `eligible` and not into the
 SELECT, or the control has to take what the selection passes over, and a selection that knows nothing beats it.
 
@@ -21,7 +22,7 @@ import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,7 +33,7 @@ from schemas.arrow import TABLES
 from schemas.ids import content_id
 from schemas.outcome import Drop, Keep, Outcome
 
-VERSION = 2
+VERSION = 3
 
 SPLITS = ("sft", "rl")
 DEALS = 32
@@ -52,14 +53,19 @@ rewards of a group differ. The most helpful come first."""
 
 POOL = """
 CREATE TABLE pool AS
-SELECT s.*, c.cluster_id, c.image_cluster, d.* EXCLUDE (sample_id), v.trace_id, v.trace_origin, i.influence
+SELECT s.*, c.cluster_id, c.image_cluster, d.* EXCLUDE (sample_id), v.trace_id, v.trace_origin, i.influence,
+    n.needs_interaction
 FROM (SELECT DISTINCT ON (sample_id) * FROM samples ORDER BY sample_id) s
 JOIN (SELECT DISTINCT ON (sample_id) * FROM clusters ORDER BY sample_id) c USING (sample_id)
 LEFT JOIN (SELECT DISTINCT ON (sample_id) * FROM difficulty ORDER BY sample_id) d USING (sample_id)
 LEFT JOIN (
     SELECT DISTINCT ON (sample_id) sample_id, trace_id, origin AS trace_origin
-    FROM checks ORDER BY sample_id, origin, trace_id
+    FROM checks WHERE list_contains($traces, origin)
+    ORDER BY sample_id, list_position($traces, origin), trace_id
 ) v USING (sample_id)
+LEFT JOIN (
+    SELECT sample_id, bool_or(needs_interaction) AS needs_interaction FROM necessity GROUP BY sample_id
+) n USING (sample_id)
 LEFT JOIN (SELECT sample_id, max(score) AS influence FROM influence GROUP BY sample_id) i USING (sample_id)
 ORDER BY sample_id
 """
@@ -76,6 +82,12 @@ class Parameters(BaseModel):
     )
     sql: str = Field(
         DEFAULT_SQL, description="SELECT sample_id, split … ORDER BY …; a DuckDB query over the tables above."
+    )
+    traces: tuple[Literal["oracle", "policy", "reflection"], ...] = Field(
+        ("oracle", "policy", "reflection"),
+        min_length=1,
+        description="Whose verified traces may teach a sample, in the selection and in the control: the first that has "
+        "one does.",
     )
     seed: int = Field(0, ge=0, description="Seed of the random control.")
     control: bool = Field(True, description="Whether to draw the random control.")
@@ -101,7 +113,7 @@ class Candidate:
 
 
 def select(
-    tables: Mapping[str, pa.Table], sql: str, eligible: str
+    tables: Mapping[str, pa.Table], sql: str, eligible: str, traces: Sequence[str]
 ) -> tuple[dict[str, Candidate], list[tuple[str, str]]]:
     """The pool of the eligible, and the (sample_id, split) rows of the SELECT in its order. Raises `SelectionError`."""
     import duckdb
@@ -112,7 +124,7 @@ def select(
                 database.register("arrow_rows", tables[name])
                 database.execute(f'CREATE TABLE "{name}" AS FROM arrow_rows')
                 database.unregister("arrow_rows")
-        database.execute(POOL)
+        database.execute(POOL, {"traces": list(traces)})
         # Condition and query come from a recipe: they may read these tables, and no file or network.
         database.execute("SET enable_external_access = false")
         database.execute("SET lock_configuration = true")
@@ -204,11 +216,11 @@ def _deal(
 def run(tables: Mapping[str, pa.Table], p: Parameters, ctx: Context) -> Iterator[tuple[str, Outcome]]:
     """Every sample that has a cluster: chosen in one arm or both, or dropped."""
     del ctx
-    pool, rows = select(tables, p.sql, p.eligible)
+    pool, rows = select(tables, p.sql, p.eligible, p.traces)
     curated, dropped = split_apart([(pool[sample], split) for sample, split in rows])
     sizes = {split: list(curated.values()).count(split) for split in SPLITS}
     random_arm = control(list(pool.values()), sizes, p.seed) if p.control else {}
-    selection = content_id("selection", [p.eligible, p.sql])
+    selection = content_id("selection", [p.eligible, p.sql, list(p.traces)])
     places: dict[str, list[dict[str, Any]]] = {}
     for arm, chosen in (("curated", curated), ("random", random_arm)):
         position = dict.fromkeys(SPLITS, 0)

@@ -1,12 +1,14 @@
 """Verify: a trace goes on only when everything it says can be repeated.
 
 Why: a trace teaches. One call that the tool refuses, one observation that it would not have made, one answer that the
-verifier does not accept, and the model learns to make it up. So every action is carried out again and compared pixel
-for pixel, every answer is judged by the sample's own verifier, and where a sample declares the region that must be
-looked at, a trace that cuts or enlarges must have had it in view whole: a right answer from a wrong crop is luck.
+verifier does not accept, and the model learns to make it up. So every action is carried out again and compared, pixel
+for pixel and word for word, every answer is judged by the sample's own verifier, and where a sample declares the region
+that must be looked at, a trace that cuts or enlarges must have had it in view whole: a right answer from a wrong crop
+is luck.
 
-Reads `traces` with their `samples`. Writes `checks`. A drop names the first rule that did not hold: `bad_call`,
-`replay_mismatch` (value: observations that agree, threshold: actions), `no_answer`, `wrong_answer`, `no_verdict`,
+Reads `traces` with their `samples`. Writes `checks`. A drop names the first rule that did not hold: `altered_trace`,
+`altered_sample`, `altered_picture` (`pipelines.seals`), `bad_call`, `replay_mismatch` (value: observations that agree,
+threshold: actions), `not_wrong` (the first attempt of a reflection), `no_answer`, `wrong_answer`, `no_verdict`,
 `region_missed` (value: the share of the region that was in view).
 """
 
@@ -14,26 +16,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipelines.reflection import proven_wrong
+from pipelines.seals import broken_seal
 from pipelines.stage import Context, Stage
 from pipelines.tools import TOOLS, crop, zoom
+from pipelines.tools.frames import SelectFrame
 from pipelines.tools.replay import replay
 from pipelines.tools.tool import pixel_box
 from pipelines.verifiers import verify_row
 from schemas.outcome import Drop, Keep, Outcome, Row
 
-VERSION = 1
+VERSION = 2
 
 SQL = """
-SELECT t.trace_id, t.origin, t.steps, s.*
+SELECT t.trace_id, t.origin, t.steps, t AS trace, s.*
 FROM traces t JOIN samples s ON s.sample_id = t.sample_id
 """
 
 Box = tuple[float, float, float, float]
+
+IN_PLACE = {"draw_line", "draw_box", "mark_point", "label", "select_frame"}
+"""Tools after which everything is still in view, where it was."""
 
 
 class Parameters(BaseModel):
@@ -48,9 +57,13 @@ def run(row: dict[str, Any], p: Parameters, ctx: Context) -> Outcome:
     """One trace → its checks, or the first rule that it breaks."""
     steps: list[Row] = row["steps"]
     pictures = [ctx.image(image) for image in row["image_ids"]]
-    if any(step["kind"] == "observation" and step["image_id"] is None for step in steps):
-        return Drop("bad_call")
+    if altered := broken_seal(row["trace"], row, pictures):
+        return Drop(altered)
+    if row["origin"] == "reflection" and not proven_wrong(row["trace"], row):
+        return Drop("not_wrong")
     again = replay(pictures, steps)
+    if again.refused:
+        return Drop("bad_call")
     if again.mismatches:
         return Drop("replay_mismatch", again.matched, again.actions)
     if not steps or steps[-1]["kind"] != "answer":
@@ -58,7 +71,7 @@ def run(row: dict[str, Any], p: Parameters, ctx: Context) -> Outcome:
     verdict = verify_row(f"<answer>{steps[-1]['text']}</answer>", row)
     if not verdict.correct:
         return Drop("no_verdict" if verdict.correct is None else "wrong_answer", verdict.score)
-    seen = region_share(row["region"], steps, again.images)
+    seen = region_share(row["region"], steps, again.images, row["trace"]["wrong_steps"] or 0)
     if seen is not None and seen < p.coverage:
         return Drop("region_missed", seen, p.coverage)
     return Keep(
@@ -75,36 +88,44 @@ def run(row: dict[str, Any], p: Parameters, ctx: Context) -> Outcome:
     )
 
 
-def region_share(region: str | None, steps: Sequence[Row], images: Sequence[Image.Image]) -> float | None:
+def region_share(
+    region: str | None, steps: Sequence[Row], images: Sequence[Image.Image], since: int = 0
+) -> float | None:
     """The smallest share of a declared box that some view of the trace contains, over all boxes.
 
-    `images` are the sample's pictures, then one per action. None where nothing is declared or nothing was cut out.
+    `images` are the sample's pictures, then those that tools made. Views taken before step `since` do not count: they
+    belong to a wrong attempt. None where nothing is declared or nothing was cut out.
     """
     boxes = [tuple(entry["box"]) for entry in json.loads(region)] if region else []
-    views = [view for view in _views(steps, images) if view is not None]
+    views = [view for view in _views(steps, images, since) if view is not None]
     if not boxes or not views:
         return None
     return min(max(_share(box, view) for view in views) for box in boxes)
 
 
-def _views(steps: Sequence[Row], images: Sequence[Image.Image]) -> list[Box | None]:
-    """What each cutting action shows, in pixels of picture 1; None where it cannot be said (another one, or turned)."""
-    actions = [step for step in steps if step["kind"] == "action"]
-    first = len(images) - len(actions)
+def _views(steps: Sequence[Row], images: Sequence[Image.Image], since: int) -> list[Box | None]:
+    """What each cutting action from step `since` on shows, in pixels of picture 1; None where it cannot be said."""
+    made = [
+        (index, step)
+        for index, (step, seen) in enumerate(pairwise(steps))
+        if step["kind"] == "action" and seen["image_id"]
+    ]
     width, height = images[0].size
-    frames: list[Box | None] = [(0, 0, width, height), *([None] * (first - 1))]
+    frames: list[Box | None] = [(0, 0, width, height), *([None] * (len(images) - len(made) - 1))]
     views: list[Box | None] = []
-    for step in actions:
+    for index, step in made:
         arguments = TOOLS[step["tool"]].parameters.model_validate(json.loads(step["arguments"] or "{}"))
-        target = (arguments.target_image or len(frames)) - 1
+        number = arguments.index if isinstance(arguments, SelectFrame) else getattr(arguments, "target_image", None)
+        target = (number or len(frames)) - 1
         frame, size = frames[target], images[target].size
         if isinstance(arguments, crop.Crop | zoom.Zoom):
             if isinstance(arguments, zoom.Zoom):
                 frame = _inside(frame, zoom.box_of(arguments, size), size)
             else:
                 frame = _inside(frame, pixel_box(arguments.bbox_2d, size), size)
-            views.append(frame)
-        elif step["tool"] == "rotate":
+            if index >= since:
+                views.append(frame)
+        elif step["tool"] not in IN_PLACE:
             frame = None
         frames.append(frame)
     return views

@@ -87,16 +87,18 @@ TABLES: dict[str, pa.Schema] = {
     "traces": _schema(
         trace_id=_text,
         sample_id=_text,
-        origin=_text,  # oracle | policy
+        origin=_text,  # oracle | policy | reflection
         steps=pa.list_(STEP),
         answer=_json,
         producer=_json,  # worker identity, prompt hash, sampling, seed
+        wrong_steps=_int,  # reflection: how many of the first steps are its wrong attempt; null elsewhere
+        wrong_answer=_json,  # reflection: what that attempt answered
     ),
     "rollouts": _schema(
         rollout_id=_text,
         sample_id=_text,
         policy=_text,
-        purpose=_text,  # explore | difficulty | mcts | evaluate
+        purpose=_text,  # explore | difficulty | blind | wrong_image | blurred | mcts | original | edited | evaluate
         prompt_hash=_text,
         sampling=_json,
         seed=_int,
@@ -107,6 +109,10 @@ TABLES: dict[str, pa.Schema] = {
         turns=_int,
         prompt_tokens=_int,
         completion_tokens=_int,
+        finish=_text,  # answer | silent | length (cut off) | turns (none left)
+        calls=_int,  # of tools, refused ones included
+        pictures=_int,  # that tools made
+        refused=_int,  # calls that were not carried out, because the conversation held as many pictures as it may
     ),
     "tree_nodes": _schema(
         node_id=_text,
@@ -175,6 +181,21 @@ TABLES: dict[str, pa.Schema] = {
         zero_variance=_float,
         suspicion=_text,
         tokens=_int,
+    ),
+    "necessity": _schema(  # per sample and policy: tool-less attempts, of which so many were right
+        sample_id=_text,
+        policy=_text,
+        trace_id=_text,  # whose tools made the edited picture
+        origin=_text,
+        original_k=_int,  # with the sample's own pictures
+        original_n=_int,
+        original_low=_float,
+        original_high=_float,
+        edited_k=_int,  # with what the trace's tools made of them
+        edited_n=_int,
+        edited_low=_float,
+        edited_high=_float,
+        needs_interaction=_bool,  # edited_low > original_high: shown to fail without and to succeed with
     ),
     "influence": _schema(
         sample_id=_text,

@@ -26,8 +26,11 @@ Part: TypeAlias = Text | Picture
 
 @dataclass(frozen=True)
 class Message:
+    """One turn. The first `untaught` characters of its text are read by a training and not learned from."""
+
     role: Role
     parts: tuple[Part, ...]
+    untaught: int = 0
 
     @property
     def text(self) -> str:

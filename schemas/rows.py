@@ -105,20 +105,36 @@ class StepRow(Strict):
 
 
 class TraceRow(Strict):
-    """A reasoning trace; its id covers the sample, the steps (observations by their pixels) and the answer."""
+    """A reasoning trace; its id covers the sample, the steps (observations by their pixels) and the answer.
+
+    A reflection begins with a wrong attempt: its first `wrong_steps` steps, which came to `wrong_answer`.
+    """
 
     sample_id: str
-    origin: str = Field(pattern="^(oracle|policy)$")
+    origin: str = Field(pattern="^(oracle|policy|reflection)$")
     steps: Sequence[StepRow]
     answer: Any
     producer: dict[str, Any]
+    wrong_steps: int | None = None
+    wrong_answer: Any = None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> TraceRow:
+        """A row of table `traces`; `.row()` gives it the id of its content. Raises `ValueError` where it is none."""
+        texts = {name: json.loads(row[name]) for name in ("answer", "producer", "wrong_answer") if row.get(name)}
+        plain = {name: row[name] for name in ("sample_id", "origin", "wrong_steps") if name in row}
+        return cls(**plain, **texts, steps=[StepRow.of(step) for step in row["steps"]])
 
     def row(self) -> dict[str, Any]:
         """Columns of table `traces`."""
         steps = [step.row() for step in self.steps]
         answer = canonical_json(self.answer)
         producer = canonical_json(self.producer)
-        identity: Json = [self.sample_id, self.origin, steps, answer, producer]
+        identity: list[Json] = [self.sample_id, self.origin, steps, answer, producer]
+        wrong = None
+        if self.wrong_steps is not None:
+            wrong = canonical_json(self.wrong_answer)
+            identity += [self.wrong_steps, wrong]
         return {
             "trace_id": content_id("trace", identity),
             "sample_id": self.sample_id,
@@ -126,6 +142,8 @@ class TraceRow(Strict):
             "steps": steps,
             "answer": answer,
             "producer": producer,
+            "wrong_steps": self.wrong_steps,
+            "wrong_answer": wrong,
         }
 
 

@@ -7,7 +7,8 @@ one stops the training, because a trace whose observations cannot be repeated te
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pipelines.prompts import Style, conversation
 from pipelines.tools.replay import replay
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from PIL import Image
 
+Wrong: TypeAlias = Literal["masked", "taught"]
+"""What a training does with the wrong attempt that a reflection begins with."""
+
 LESSONS = """
-SELECT s.*, t.trace_id, t.steps
+SELECT s.*, t.trace_id, t.steps, t.wrong_steps
 FROM curated c
 JOIN (SELECT DISTINCT ON (sample_id) * FROM samples ORDER BY sample_id) s USING (sample_id)
 JOIN (SELECT DISTINCT ON (trace_id) * FROM traces ORDER BY trace_id) t USING (trace_id)
@@ -44,7 +48,7 @@ class NothingToLearn(ValueError):
 
 
 def lessons(tables: Mapping[str, pa.Table], arm: str) -> list[dict[str, Any]]:
-    """The sft split of an arm in curated order: columns of `samples`, with `trace_id` and `steps`.
+    """The sft split of an arm in curated order: columns of `samples`, with `trace_id`, `steps` and `wrong_steps`.
 
     Reads tables `curated`, `samples`, `traces`. Raises `NothingToLearn`, or `ValueError` if a row has lost its trace.
     """
@@ -72,9 +76,20 @@ def _joined(tables: Mapping[str, pa.Table], arm: str, split: str, sql: str) -> l
     return rows
 
 
-def taught(row: Mapping[str, Any], style: Style = "plain") -> tuple[Message, ...]:
-    """A lesson as the conversation that the model is to continue at every assistant turn."""
-    return conversation(row, row["steps"], style=style)
+def taught(row: Mapping[str, Any], style: Style = "plain", wrong: Wrong = "masked") -> tuple[Message, ...]:
+    """A lesson as the conversation that the model is to continue at every assistant turn.
+
+    What a reflection does before it recognises its error is read and not learned from where `wrong` is `masked`.
+    """
+    whole = conversation(row, row["steps"], style=style)
+    count = row.get("wrong_steps") or 0
+    if wrong == "taught" or not count:
+        return whole
+    before = conversation(row, row["steps"][:count], style=style)
+    # Its last turn goes on in the whole, behind a line break, which belongs to what went before.
+    ends = len(before[-1].text) + 1
+    masked = [replace(turn, untaught=len(turn.text)) for turn in before[:-1]]
+    return (*masked, replace(whole[len(before) - 1], untaught=ends), *whole[len(before) :])
 
 
 class Album:

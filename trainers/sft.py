@@ -20,7 +20,7 @@ from pydantic import Field
 
 from pipelines.stage import Context, Stage
 from schemas.outcome import Keep, Outcome
-from trainers.dataset import Album, NothingToLearn, lessons, taught
+from trainers.dataset import Album, NothingToLearn, Wrong, lessons, taught
 from trainers.images_matter import image_effect
 from trainers.policy import POLICY, Trained, curve_of, load, narrate, newest_checkpoint, parent, policy_row, save
 from trainers.training import Taught, train_stage
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-VERSION = 2
+VERSION = 3
 
 CHECKED = 16
 """Conversations whose pictures are exchanged before training."""
@@ -52,6 +52,9 @@ class Parameters(Taught):
         description="Steps between checkpoints, from which a killed training goes on.",
     )
     order: Literal["shuffled", "curated"] = Field("shuffled", description="`curated` keeps the order of the selection.")
+    wrong: Wrong = Field(
+        "masked", description="The wrong attempt of a reflection: `masked` reads it, `taught` also learns to make it."
+    )
 
 
 def train_sft(
@@ -83,7 +86,7 @@ def train_sft(
     encoded = []
     for row in rows:
         try:
-            encoded.append(encoder.encode(taught(row, p.style), opened=False))
+            encoded.append(encoder.encode(taught(row, p.style, p.wrong), opened=False))
         except ValueError as error:
             raise ValueError(f"trace {row['trace_id']} of sample {row['sample_id']}: {error}") from error
 

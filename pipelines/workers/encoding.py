@@ -27,7 +27,7 @@ IGNORED = -100
 @dataclass(frozen=True)
 class Encoded:
     """A conversation as tokens. `spoken[i]` says that the assistant says token i; its end of turn counts, opened
-    turns do not.
+    turns do not, nor what is not to be taught of a turn (`Message.untaught`).
     """
 
     ids: tuple[int, ...]
@@ -101,6 +101,7 @@ class Encoder:
         spoken: list[bool] = []
         turns: list[int] = []
         waiting = [part.image_id for message in messages for part in message.parts if isinstance(part, Picture)]
+        speakers = iter([message for message in messages if message.role == "assistant"])
         pictures = tuple(waiting)
         done = ""
         for text, said in self._stretches(messages, opened):
@@ -108,19 +109,25 @@ class Encoder:
                 raise ValueError(
                     "the chat template rewrites earlier turns, so its assistant turns cannot be told apart"
                 )
-            piece = self._tokens(text[len(done) :], waiting)
             if said:
                 turns.append(len(ids))
-                piece, rest = self._split_at_end_of_turn(piece)
+            for piece, learned in self._pieces(text[len(done) :], next(speakers) if said else None, waiting):
                 ids += piece
-                spoken += [True] * len(piece)
-                piece = rest
-            ids += piece
-            spoken += [False] * len(piece)
+                spoken += [learned] * len(piece)
             done = text
         if waiting:
             raise ValueError(f"the chat template shows {len(pictures) - len(waiting)} of {len(pictures)} pictures")
         return Encoded(tuple(ids), tuple(spoken), tuple(turns), pictures)
+
+    def _pieces(self, fresh: str, speaker: Message | None, waiting: list[str]) -> list[tuple[list[int], bool]]:
+        """Tokens of a stretch, piece by piece, each with whether it is taught; `speaker` is the assistant's turn."""
+        if speaker is None:
+            return [(self._tokens(fresh, waiting), False)]
+        unlearned, fresh = _split_behind(fresh, speaker.text[: speaker.untaught])
+        said, rest = self._split_at_end_of_turn(self._tokens(fresh, waiting))
+        # A turn of which nothing is taught does not teach its end either.
+        learned = not speaker.text or speaker.untaught < len(speaker.text)
+        return [(self._tokens(unlearned, waiting), False), (said, learned), (rest, False)]
 
     def _stretches(self, messages: Sequence[Message], opened: bool) -> list[tuple[str, bool]]:
         """Growing renderings, each with whether the assistant says what it adds."""
@@ -181,6 +188,17 @@ class Encoder:
         names = [name for name in (shown[0] if shown else ()) if pixels or name.endswith("_thw")]
         inputs.update({name: torch.cat([tensors[name] for tensors in shown]) for name in names})
         return {name: tensor.to(device) for name, tensor in inputs.items()}
+
+
+def _split_behind(text: str, beginning: str) -> tuple[str, str]:
+    """The text cut behind where `beginning` ends in it; the first half is empty where there is nothing to cut off."""
+    if not beginning:
+        return "", text
+    place = text.find(beginning)
+    if place < 0:
+        raise ValueError("the chat template rewrites what the assistant says, so no part of it can be left untaught")
+    cut = place + len(beginning)
+    return text[:cut], text[cut:]
 
 
 def _size(tensors: dict[str, torch.Tensor]) -> int:

@@ -1,6 +1,5 @@
 """Verify: three literal traces, and defects made by code that shares nothing with the checks."""
 
-import copy
 import json
 
 import pytest
@@ -11,6 +10,7 @@ from PIL import Image
 from pipelines.lake import Lake
 from pipelines.tools import picture_id
 from pipelines.verify import STAGE, Parameters, region_share
+from schemas.rows import StepRow, TraceRow
 from tests.pipelines.jobs import given, picture, reasons, rows, run, sample
 
 PHOTO = picture(1, 100)
@@ -30,21 +30,23 @@ def seen(image: Image.Image | str) -> dict:
     return {"kind": "observation", "text": None, "tool": None, "arguments": None, "image_id": name}
 
 
+def trace(asked: dict, steps: list[dict]) -> dict:
+    """A row of table `traces`, with the id of its content."""
+    told = [StepRow.of(each) for each in steps]
+    return TraceRow(sample_id=asked["sample_id"], origin="oracle", steps=told, answer="red", producer={}).row()
+
+
 def verified(lake: Lake, *steps: list[dict], **fields):
     """The three-table joint of traces with one sample; returns checks and reasons by trace number."""
     asked = sample(PHOTO, region=REGION, **fields)
-    traces = [
-        {
-            "trace_id": f"t{number}",
-            "sample_id": asked["sample_id"],
-            "origin": "oracle",
-            "steps": each,
-            "answer": '"red"',
-        }
-        for number, each in enumerate(steps)
-    ]
-    done = run(lake, STAGE, Parameters(), given(lake, PHOTO, samples=[asked], traces=traces))
-    return {row["trace_id"]: row for row in rows(lake, done, "checks")}, reasons(lake, done)
+    return judged(lake, [asked], [trace(asked, each) for each in steps], PHOTO)
+
+
+def judged(lake: Lake, samples: list[dict], traces: list[dict], *images: Image.Image):
+    done = run(lake, STAGE, Parameters(), given(lake, *images, samples=samples, traces=traces))
+    number = {each["trace_id"]: f"t{index}" for index, each in enumerate(traces)}
+    checks = {number[row["trace_id"]]: row for row in rows(lake, done, "checks")}
+    return checks, {number[key]: why for key, why in reasons(lake, done).items()}
 
 
 @pytest.fixture
@@ -89,7 +91,7 @@ DEFECTS = {
 
 def test_every_defect_is_named(lake):
     _, dropped = verified(lake, *[steps for steps, _ in DEFECTS.values()])
-    assert list(dropped.values()) == [reason for _, reason in DEFECTS.values()]
+    assert dropped == {f"t{number}": reason for number, (_, reason) in enumerate(DEFECTS.values())}
 
 
 def test_a_crop_of_a_crop_is_followed_to_the_first_picture(lake):
@@ -117,8 +119,9 @@ def test_the_share_is_what_counting_pixels_gives(left, top, wide, high):
     mask = Image.new("L", PHOTO.size)
     mask.paste(255, tuple(REGION[0]["box"]))
     inside = sum(mask.crop((left, top, left + wide, top + high)).histogram()[255:])
-    steps = [crop(10 * left, 10 * top, 10 * (left + wide), 10 * (top + high))]
-    share = region_share(json.dumps(REGION), steps, (PHOTO, PHOTO.crop((left, top, left + wide, top + high))))
+    view = PHOTO.crop((left, top, left + wide, top + high))
+    steps = [crop(10 * left, 10 * top, 10 * (left + wide), 10 * (top + high)), seen(view)]
+    share = region_share(json.dumps(REGION), steps, (PHOTO, view))
     assert share == pytest.approx(inside / 400)
 
 
@@ -126,10 +129,7 @@ def test_a_row_is_checked_against_its_own_picture(lake):
     """The bug 'a row sees the previous row's image': equal steps about two pictures are right for one of them."""
     other = picture(2, 100)
     mine, theirs = sample(PHOTO), sample(other)
-    traces = [
-        {"trace_id": f"t{number}", "sample_id": row["sample_id"], "origin": "oracle", "steps": copy.deepcopy(GOOD)}
-        for number, row in enumerate((theirs, mine, theirs))
-    ]
-    done = run(lake, STAGE, Parameters(), given(lake, PHOTO, other, samples=[mine, theirs], traces=traces))
-    assert [row["trace_id"] for row in rows(lake, done, "checks")] == ["t1"]
-    assert reasons(lake, done) == {"t0": "replay_mismatch", "t2": "replay_mismatch"}
+    told = [(theirs, GOOD), (mine, GOOD), (theirs, [{**THOUGHT, "text": "Once more."}, *GOOD])]
+    checks, dropped = judged(lake, [mine, theirs], [trace(*each) for each in told], PHOTO, other)
+    assert list(checks) == ["t1"]
+    assert dropped == {"t0": "replay_mismatch", "t2": "replay_mismatch"}
