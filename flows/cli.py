@@ -25,6 +25,7 @@ from flows import (  # noqa: E402 - the check above comes first
     command_report,
     command_run,
     command_serve,
+    command_tools,
 )
 
 app = typer.Typer(
@@ -45,6 +46,7 @@ COMMANDS = (
     command_prove,
     command_cache,
     command_serve,
+    command_tools,
 )
 for module in COMMANDS:
     module.register(app)

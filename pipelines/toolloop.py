@@ -14,7 +14,7 @@ from PIL import Image
 
 from pipelines.prompts import Style, conversation, step, untagged
 from pipelines.tools import OFFERED
-from pipelines.tools.environment import Environment, LocalEnvironment, Rules
+from pipelines.tools.environment import Environment, LocalEnvironment, Lost, Rules
 from pipelines.tools.replay import observation
 from pipelines.verifiers.extract import extract
 from schemas.ids import seed_of
@@ -83,8 +83,8 @@ def converse(
     steps: list[dict[str, Any]] = []
     texts: list[str] = []
     prompt_tokens = completion_tokens = 0
-    place.reset(trajectory, images, Rules(max_turns, max_images, tuple(tools)))
     try:
+        place.reset(trajectory, images, Rules(max_turns, max_images, tuple(tools)))
         for turn in range(max_turns):
             name = f"{sample['sample_id']}:{purpose}:{index}:{turn}"
             messages = conversation(sample, steps, image_ids, style, tools)
@@ -107,6 +107,9 @@ def converse(
                 return Episode(tuple(steps), tuple(texts), answer, finish, prompt_tokens, completion_tokens)
             made = came.seen.image
             steps.append(observation(None if made is None else add_image(made), came.seen.text))
+    except Lost as error:  # no fault of the model's: no attempt was made
+        failed = Failed("tools", str(error), transient=True)
+        return Episode(tuple(steps), tuple(texts), None, "failed", prompt_tokens, completion_tokens, failed)
     finally:  # also where the row fails and nobody asks for the rest
         place.release(trajectory)
     return Episode(tuple(steps), tuple(texts), None, "turns", prompt_tokens, completion_tokens)

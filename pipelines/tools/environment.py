@@ -8,6 +8,7 @@ then sees, and when a trajectory ends is decided here. The core is two pure func
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -99,15 +100,28 @@ def advance(state: State, turn: Turn, rules: Rules) -> tuple[State, Step]:
     return State(state.shown.plus(seen), after.turns), Step(tuple(said), seen, done)
 
 
-class NotOpen(LookupError):
+class Lost(RuntimeError):
+    """The environment cannot go on with a trajectory, through no fault of the model."""
+
+
+class NotOpen(Lost):
     """A trajectory that was never begun, has ended, or has expired."""
 
     def __init__(self, trajectory: str) -> None:
-        super().__init__(f"trajectory {trajectory!r} is not open: it was never reset, has ended, or has expired")
+        super().__init__(
+            f"trajectory {trajectory!r} is not open: it was never reset, it has ended, it was idle for too long, or its"
+            " server was started anew"
+        )
 
 
-class Full(RuntimeError):
-    """As many trajectories are open as may be."""
+class Full(Lost):
+    """As many trajectories or pictures are held as may be."""
+
+
+def room(images: Sequence[Image.Image], rules: Rules) -> int:
+    """The most bytes that a trajectory's pictures take: no tool makes one larger than those it begins with."""
+    largest = max((4 * image.width * image.height for image in images), default=0)  # Pillow keeps RGB in four bytes
+    return largest * max(rules.images, len(images))
 
 
 class Environment(Protocol):
@@ -125,19 +139,30 @@ class Environment(Protocol):
 
 @dataclass
 class _Open:
-    """A trajectory under way. `lock` lets one step at a time change it; `used` is when it was last asked for."""
+    """A trajectory under way.
+
+    `lock` lets one step at a time change it; `used` is when it was last asked for; `room` are the bytes that its
+    pictures may come to.
+    """
 
     state: State
     rules: Rules
     used: float
+    room: int
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class LocalEnvironment:
-    """An `Environment` in this process; safe to use from many threads. At most `most` trajectories are open at once."""
+    """An `Environment` in this process; safe to use from many threads.
 
-    def __init__(self, most: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._most, self._clock = most, clock
+    At most `most` trajectories are open at once, and their pictures take at most `memory` bytes.
+    """
+
+    def __init__(
+        self, most: int = sys.maxsize, memory: int = sys.maxsize, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._most, self._memory, self._clock = most, memory, clock
+        self._held = 0
         self._open: dict[str, _Open] = {}
         self._lock = threading.Lock()
 
@@ -148,11 +173,15 @@ class LocalEnvironment:
 
     def reset(self, trajectory: str, images: Sequence[Image.Image], rules: Rules) -> None:
         """As `Environment.reset`. Raises `Full`."""
-        begun = _Open(State.of(images), rules, self._clock())
+        begun = _Open(State.of(images), rules, self._clock(), room(images, rules))
         with self._lock:
-            if self._most is not None and len(self._open) >= self._most and trajectory not in self._open:
-                raise Full(f"{self._most} trajectories are open, which is the most; release some first")
+            self._drop(trajectory)
+            if len(self._open) >= self._most:
+                raise Full(f"{self._most} trajectories are open, which is the most; release some, or try again later")
+            if self._held + begun.room > self._memory:
+                raise Full(f"no more than {self._memory >> 20} MiB of pictures are held; release some trajectories")
             self._open[trajectory] = begun
+            self._held += begun.room
 
     def step(self, trajectory: str, turn: Turn) -> Step:
         """As `Environment.step`."""
@@ -166,13 +195,15 @@ class LocalEnvironment:
             found.state, came = advance(found.state, turn, found.rules)
             found.used = self._clock()
             if came.done:
-                self._forget(trajectory, found)
+                with self._lock:
+                    if self._open.get(trajectory) is found:  # not yet begun anew
+                        self._drop(trajectory)
         return came
 
     def release(self, trajectory: str) -> None:
         """As `Environment.release`."""
         with self._lock:
-            self._open.pop(trajectory, None)
+            self._drop(trajectory)
 
     def expire(self, idle: float) -> int:
         """Release what nobody has asked for in `idle` seconds; returns how many trajectories that were."""
@@ -180,10 +211,9 @@ class LocalEnvironment:
         with self._lock:
             old = [name for name, each in self._open.items() if each.used < before and not each.lock.locked()]
             for name in old:
-                del self._open[name]
+                self._drop(name)
         return len(old)
 
-    def _forget(self, trajectory: str, which: _Open) -> None:
-        with self._lock:
-            if self._open.get(trajectory) is which:
-                del self._open[trajectory]
+    def _drop(self, trajectory: str) -> None:
+        gone = self._open.pop(trajectory, None)
+        self._held -= gone.room if gone else 0
