@@ -119,7 +119,8 @@ def make_plan(recipe: Recipe, lake: Lake) -> Plan:
     for number in range(1, recipe.rounds + 1):
         drawn = pool if recipe.accumulate else shared
         trained, pool = _round(plan, number, policy, learner, trained, drawn)
-        policy = learner = policies.trained(lake, plan.nodes[trained].key)
+        key = plan.nodes[trained].key
+        policy, learner = policies.trained(lake, key, recipe.policy), policies.trained(lake, key)
     return plan
 
 
@@ -214,7 +215,7 @@ def _round(
             first = add(name(f"{prefix}sft"), sft.stage(folder), taught, data)
         tuned = add(name(f"{prefix}grpo"), grpo.STAGE, plan.parameters(grpo.STAGE, arm=arm), (*data, first))
         for node in (first, tuned):
-            trained[node.partition("/")[2]] = policies.trained(plan.lake, plan.nodes[node].key)
+            trained[node.partition("/")[2]] = policies.trained(plan.lake, plan.nodes[node].key, recipe.policy)
     for arm in ARMS:
         asked = plan.parameters(evaluate.STAGE, arm=arm)
         inputs = (pool.banks,) if arm == "base" else (pool.banks, name(arm))

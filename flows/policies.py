@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from pipelines.lake import Lake
 from pipelines.stage import ImageLoader, WorkerSpec
 from pipelines.workers.identity import folder_of
 from schemas.recipe import RecipeError, WorkerRecipe
-from schemas.requests import TRAINED, Request, Result, Worker, WorkerIdentity
+from schemas.requests import TRAINED, Request, Result, Server, Worker, WorkerIdentity
 from trainers.policy import POLICY
 
 
@@ -43,7 +44,7 @@ def start_of(recipe: WorkerRecipe) -> tuple[Path, str]:
 
 
 def _weights(recipe: WorkerRecipe) -> str:
-    url = recipe.weights or recipe.url
+    url = recipe.weights or (recipe.url.replace("vllm:", "local:", 1) if _ours(recipe) else recipe.url)
     if not url.startswith("local:"):
         raise RecipeError(
             f"policy {recipe.url}: gradients and training need weights on this machine; name the same model as"
@@ -52,10 +53,22 @@ def _weights(recipe: WorkerRecipe) -> str:
     return url
 
 
-def trained(lake: Lake, key: str) -> WorkerSpec:
-    """The policy of a train stage: named by the stage's key, so that plans know it before it exists (design §3)."""
-    identity = WorkerIdentity("local", TRAINED, revision=key)
-    return WorkerSpec(identity, partial(_open_trained, str(weights_of(lake, key)), identity))
+def _ours(recipe: WorkerRecipe) -> bool:
+    """Whether the policy is answered by a server that we start of weights on this machine."""
+    return recipe.url.startswith("vllm:")
+
+
+def trained(lake: Lake, key: str, like: WorkerRecipe | None = None) -> WorkerSpec:
+    """The policy of a train stage: named by the stage's key, so that plans know it before it exists (design §3).
+
+    It is answered in this process, or, `like` a `vllm:` policy, by that policy's server, restarted on the new weights.
+    """
+    scheme, options = "local", {}
+    if like and _ours(like):
+        scheme, options = "vllm", {"slot": like.url, **like.options}
+    spec = workers.WorkerSpec(f"{scheme}:{weights_of(lake, key)}", options=tuple(sorted(options.items())))
+    identity = WorkerIdentity(scheme, TRAINED, revision=key)
+    return WorkerSpec(identity, partial(_open_trained, spec, identity))
 
 
 def weights_of(lake: Lake, key: str) -> Path:
@@ -64,9 +77,9 @@ def weights_of(lake: Lake, key: str) -> Path:
 
 
 def _open_trained(
-    folder: str, identity: WorkerIdentity, load_image: ImageLoader, load_bytes: Callable[[str], bytes]
+    spec: workers.WorkerSpec, identity: WorkerIdentity, load_image: ImageLoader, load_bytes: Callable[[str], bytes]
 ) -> Worker:
-    return _Named(workers.connect(workers.WorkerSpec(f"local:{folder}"), load_image, load_bytes), identity)
+    return _Named(workers.connect(spec, load_image, load_bytes), identity)
 
 
 @dataclass(frozen=True)
@@ -82,3 +95,7 @@ class _Named:
 
     def answer(self, requests: Sequence[Request]) -> list[Result]:
         return self.worker.answer(requests)
+
+    def submit(self, request: Request) -> Future[Result]:
+        assert isinstance(self.worker, Server)
+        return self.worker.submit(request)

@@ -26,7 +26,7 @@ class WorkerRecipe(Strict):
     """Which model answers, chosen by URL; `api_key_env` names the environment variable that holds a key.
 
     `weights` (`local:FOLDER`) is the same model on this machine, where the URL is a server: gradients are taken of it
-    and training starts from it.
+    and training starts from it. A `vllm:FOLDER` is its own.
     """
 
     url: str
@@ -40,7 +40,7 @@ class WorkerRecipe(Strict):
     @property
     def replaceable(self) -> bool:
         """Whether the next round can put a trained policy in this worker's place (design §7)."""
-        return self.url.startswith("local:")
+        return self.url.startswith(("local:", "vllm:"))
 
 
 class SourceRecipe(Strict):
@@ -121,7 +121,7 @@ class Recipe(Strict):
         if not self.sources and not self.tasks:
             raise ValueError("a recipe needs `sources` or `tasks`: there is nothing to make samples from")
         if self.rounds > 1 and not self.policy.replaceable:
-            raise ValueError(f"rounds: {self.rounds} needs a `local:` policy, which the trained one can replace")
+            raise ValueError(f"rounds: {self.rounds} needs a `local:` or `vllm:` policy, which the trained one can replace")
         shared = set(self.banks) & set(self.targets)
         if shared:
             raise ValueError(f"{sorted(shared)[0]!r} is both a bank and a target; the families are disjoint")

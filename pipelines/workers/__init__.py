@@ -33,6 +33,12 @@ def connect(
 
         worker = ServerWorker.open(spec, load_image, load_bytes)
         return cached(worker, address=spec.target, switch=spec.switch("cache"))
+    if spec.scheme == "vllm":
+        from pipelines.workers.cache import cached
+        from pipelines.workers.vllm import VLLMWorker
+
+        served = VLLMWorker.open(spec, load_image, load_bytes)
+        return cached(served, address=spec.target, switch=spec.switch("cache"))
     if spec.scheme == "embed":
         from pipelines.workers.features import EmbedWorker
 

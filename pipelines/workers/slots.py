@@ -100,6 +100,10 @@ class Slot:
                 self._busy.close()
                 self._busy = None
 
+    def still(self, state: State) -> bool:
+        """Whether the slot's server is the one that it was then."""
+        return State.read(self.folder) == state and watched(self.folder)
+
     def _ready(self, lost: State | None) -> State:
         self.folder.mkdir(parents=True, exist_ok=True)
         began, waited = time.time(), 0.0
@@ -131,7 +135,7 @@ class Slot:
                 return False
             self._holders += 1
             self._state = state
-        if State.read(self.folder) == state and watched(self.folder):
+        if self.still(state):
             return True
         self.leave()
         return False

@@ -6,6 +6,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,11 @@ from pipelines.workers import WorkerSpec, connect, identity_of
 @pytest.mark.parametrize(
     ("url", "hint"),
     [
-        ("vllm:Qwen/Qwen3-VL-8B", "'openai:http://localhost:8000/v1'"),
+        ("vlm:Qwen/Qwen3-VL-8B", "did you mean 'vllm:Qwen/Qwen3-VL-8B'"),
         ("http://localhost:8000/v1", "did you mean 'openai:http://localhost:8000/v1'"),
         ("locl:seedling", "did you mean 'local:seedling'"),
         ("seedling", "did you mean 'local:seedling'"),
-        ("grpc:there", "one of local:, embed:, openai:"),
+        ("grpc:there", "one of local:, embed:, openai:, vllm:"),
         ("local:", "names nothing"),
     ],
 )
@@ -52,6 +53,21 @@ def test_specs_travel() -> None:
 def test_a_server_needs_the_name_of_its_model() -> None:
     with pytest.raises(ValueError, match="option 'model'"):
         identity_of(WorkerSpec("openai:http://localhost:8000/v1"))
+
+
+def test_a_server_of_ours_is_named_by_its_weights_or_by_the_hub(tiny: Path) -> None:
+    here, served = identity_of(WorkerSpec(f"local:{tiny}")), identity_of(WorkerSpec(f"vllm:{tiny}"))
+    assert served == replace(here, engine="vllm")
+    assert identity_of(WorkerSpec("vllm:seedling")).weights == identity_of(WorkerSpec("local:seedling")).weights
+    named = identity_of(WorkerSpec("vllm:Qwen/Qwen3-VL-8B-Instruct", "0c35"))
+    assert named.as_json() == {
+        "engine": "vllm",
+        "model": "Qwen/Qwen3-VL-8B-Instruct",
+        "revision": "0c35",
+        "weights": None,
+    }
+    with pytest.raises(FileNotFoundError, match="holds no config"):
+        identity_of(WorkerSpec("vllm:./weights/that/are/not/here"))
 
 
 def test_identity_is_of_content(tiny: Path, tmp_path: Path) -> None:
