@@ -15,27 +15,30 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from schemas.messages import Message, Text
-from schemas.requests import Failed, Generate, Generated, Result, TokenLogprob
+from schemas.requests import Failed, Generate, Generated, Result, Sampling, Score, TokenLogprob
 
 Body: TypeAlias = dict[str, Any]
 PartOf: TypeAlias = Callable[[str], Mapping[str, Any]]
 """An image id as the part of a message that shows the picture."""
 
+SCORING = Sampling(max_tokens=1, prompt_logprobs=0)
+"""How a score is asked for: a server must say something, and what it says is not looked at."""
+
 _TOOL_OPENS, _TOOL_CLOSES = "<tool_response>\n", "\n</tool_response>"
 
 
-def body_of(request: Generate, model: str, part_of: PartOf) -> Body:
-    """What is posted to `/chat/completions`. Raises what `part_of` raises, and `ValueError` for a schema that is no
-    JSON.
+def body_of(request: Generate | Score, model: str, part_of: PartOf) -> Body:
+    """What is posted to `/chat/completions`; for a score, the whole conversation with its last turn ended. Raises what
+    `part_of` raises, and `ValueError` for a schema that is no JSON.
     """
-    sampling = request.sampling
+    sampling = request.sampling if isinstance(request, Generate) else SCORING
     body: Body = {
         "model": model,
         "messages": chat(request.messages, part_of),
         "max_tokens": sampling.max_tokens,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
-        "seed": request.seed % 2**63,
+        "seed": request.seed % 2**63 if isinstance(request, Generate) else 0,
     }
     if sampling.stop:
         body["stop"] = list(sampling.stop)
@@ -50,7 +53,9 @@ def body_of(request: Generate, model: str, part_of: PartOf) -> Body:
         body |= {"logprobs": True, "top_logprobs": sampling.logprobs}
     if sampling.prompt_logprobs is not None:
         body["prompt_logprobs"] = sampling.prompt_logprobs
-    if request.messages[-1].role == "assistant":  # vLLM's way to say: go on with this turn
+    if isinstance(request, Score):
+        body["add_generation_prompt"] = False
+    elif request.messages[-1].role == "assistant":  # vLLM's way to say: go on with this turn
         body |= {"continue_final_message": True, "add_generation_prompt": False}
     return body
 
@@ -73,11 +78,11 @@ def _text(text: str) -> Body:
     return {"type": "text", "text": text}
 
 
-def read(data: bytes, request: Generate) -> Result:
+def read(data: bytes, request: Generate | Score) -> Result:
     """The answer in the body of a 200. One that does not hold what the protocol promises is a failure, not an empty
-    text; it is transient where the body may have been cut on its way.
+    text; it is transient where the body may have been cut on its way. Of a score only `prompt_logprobs` matter.
     """
-    sampling = request.sampling
+    sampling = request.sampling if isinstance(request, Generate) else SCORING
     try:
         body = json.loads(data)
         choices = sorted(body["choices"], key=lambda choice: int(choice.get("index", 0)))
@@ -85,6 +90,10 @@ def read(data: bytes, request: Generate) -> Result:
         counts = int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
         said = [_logprobs(choice) if sampling.logprobs is not None else None for choice in choices]
         asked = sampling.prompt_logprobs
+        if asked is not None and body.get("prompt_logprobs") is None:
+            return Failed(
+                "unsupported", "the server gives no log-probabilities of prompts (`prompt_logprobs`); vLLM does"
+            )
         before = None if asked is None else tuple(_place(place, asked) for place in body["prompt_logprobs"])
         turns = [(choice["message"]["content"], choice["finish_reason"]) for choice in choices]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:

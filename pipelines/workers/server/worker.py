@@ -25,6 +25,7 @@ from pipelines.workers.server.desk import Body, Desk, Patience, Reply
 from pipelines.workers.server.held import Held, misses, probe
 from pipelines.workers.server.limit import Limit
 from pipelines.workers.server.pictures import Pictures
+from pipelines.workers.server.score import scored
 from schemas.messages import pictures
 from schemas.requests import Failed, Generate, Request, Result, Score, WorkerIdentity
 
@@ -38,7 +39,7 @@ _IN_VAIN = frozenset({200, 400, 422, 500})
 
 
 class ServerWorker:
-    """Answers generate requests through HTTP; embeddings and gradients need `local:`."""
+    """Answers generate and score requests through HTTP; embeddings and gradients need `local:`."""
 
     in_waves = False
 
@@ -109,8 +110,10 @@ class ServerWorker:
         """
         if isinstance(request, Generate):
             return self._desk().submit(request)
+        if isinstance(request, Score):
+            return scored(request, self._desk().submit)
         kind, refused = type(request).__name__.lower(), Future[Result]()
-        refused.set_result(Failed("unsupported", f"a server answers generate requests only; {kind} needs local:"))
+        refused.set_result(Failed("unsupported", f"a server answers generate and score requests; {kind} needs local:"))
         return refused
 
     def _desk(self) -> Desk:
@@ -130,7 +133,6 @@ class ServerWorker:
         return self._body(request, names, spared)
 
     def _body(self, request: Generate | Score, names: bool, spared: Collection[str]) -> Body:
-        assert isinstance(request, Generate)
 
         def part(image_id: str) -> Mapping[str, Any]:
             return self._pictures.part(image_id, named=names, spared=image_id in spared)
@@ -158,7 +160,6 @@ class ServerWorker:
         return reply
 
     async def _post(self, request: Generate | Score, address: str, body: Body) -> tuple[int, Reply]:
-        assert isinstance(request, Generate)
         status, rest, data = await self._exchange(address, body.data)
         if status == 200:
             return status, Reply(wire.read(data, request), "answered")

@@ -131,8 +131,8 @@ def test_a_body_cut_anywhere_is_no_answer_and_may_be_asked_for_again(cut: int) -
     assert (result.kind, result.transient) == ("malformed", True)
 
 
-@pytest.mark.parametrize("missing", ["logprobs", "prompt_logprobs"])
-def test_an_answer_without_the_logprobs_that_were_asked_for_is_none(missing: str) -> None:
+@pytest.mark.parametrize(("missing", "kind"), [("logprobs", "malformed"), ("prompt_logprobs", "unsupported")])
+def test_an_answer_without_the_logprobs_that_were_asked_for_is_none(missing: str, kind: str) -> None:
     result = wire.read(answer(choice("red")), replace(asking(), sampling=Sampling(**{missing: 1})))
     assert isinstance(result, Failed)
-    assert result.kind == "malformed"
+    assert result.kind == kind
