@@ -22,12 +22,20 @@ RECORD = ROOT / "tests" / "stage_fingerprints.json"
 ENCODING = ("pipelines/workers/encoding.py", "pipelines/workers/reader.py")
 ANSWERING = (
     "pipelines/workers/local.py",
+    "pipelines/workers/generation.py",
+    "pipelines/workers/guide.py",
     "pipelines/workers/decode.py",
     "pipelines/workers/sampler.py",
     *ENCODING,
 )
-FEATURES = ("pipelines/workers/features.py", *ENCODING)
-TRACES = ("pipelines/tools", "pipelines/prompts.py")
+FEATURES = (
+    "pipelines/workers/features.py",
+    "pipelines/workers/openclip.py",
+    "pipelines/workers/shipped.py",
+    *ENCODING,
+)
+TOOLING = ("pipelines/tools", "pipelines/ocr.py")
+TRACES = (*TOOLING, "pipelines/prompts.py")
 ATTEMPTS = ("pipelines/attempts.py", "pipelines/toolloop.py", "pipelines/verifiers", *TRACES, *ANSWERING)
 DRAWING = ("pipelines/tasks/draw.py", "pipelines/captions/words.py")
 SWAPPING = (
@@ -51,11 +59,12 @@ CODE: dict[str, tuple[str, ...]] = {
     "synthesize": ("pipelines/synthesize.py", "pipelines/tasks/rows.py", *TRACES),
     "look": ("pipelines/look.py", "pipelines/ocr.py", "pipelines/personal.py", "pipelines/hooks.py"),
     "screen": ("pipelines/screen.py", "pipelines/personal.py"),
-    "explore": ("pipelines/explore.py", *ATTEMPTS),
-    "verify": ("pipelines/verify.py", "pipelines/tools", "pipelines/verifiers"),
+    "explore": ("pipelines/explore.py", "pipelines/reflection.py", *ATTEMPTS),
+    "verify": ("pipelines/verify.py", "pipelines/reflection.py", "pipelines/seals.py", *TOOLING, "pipelines/verifiers"),
     "vicrit": ("pipelines/vicrit.py", "pipelines/verifiers", *TRACES, *SWAPPING),
     "deduplicate": ("pipelines/deduplicate.py", "pipelines/near.py", *FEATURES),
     "difficulty": ("pipelines/difficulty.py", "pipelines/mcts.py", "pipelines/intervals.py", *ATTEMPTS),
+    "necessity": ("pipelines/necessity.py", "pipelines/intervals.py", *ATTEMPTS),
     "influence": ("pipelines/influence.py", "pipelines/verifiers", *TRACES, *FEATURES),
     "curate": ("pipelines/curate.py", "pipelines/near.py"),
     "task counting": ("pipelines/tasks/scenes.py", "pipelines/captions/scenes.py", *DRAWING),

@@ -8,12 +8,18 @@ k rows share is prefilled once and its keys and values are handed to each of the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from transformers.cache_utils import DynamicLayer
 
-from pipelines.workers.sampler import Sampler
+
+class Draws(Protocol):
+    """Chooses the next tokens."""
+
+    def draw(self, logits: torch.Tensor, rows: torch.Tensor, index: int) -> torch.Tensor:
+        """Token ids [n] for `logits` [n, vocabulary], which belong to the batch rows `rows` [n] at token `index`."""
+
 
 Finished = Callable[[int, list[int]], bool]
 """Whether row i is complete with these tokens; asked after every token."""
@@ -21,7 +27,7 @@ Finished = Callable[[int, list[int]], bool]
 
 @torch.inference_mode()
 def decode(
-    model: Any, prompts: dict[str, Any], prompt_of: Sequence[int], sampler: Sampler, finished: Finished
+    model: Any, prompts: dict[str, Any], prompt_of: Sequence[int], sampler: Draws, finished: Finished
 ) -> list[list[int]]:
     """New tokens of each row. `prompts` are left-padded model inputs; row i continues prompt `prompt_of[i]`."""
     device = prompts["input_ids"].device

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 11  # coordinates of the gradient that share one block of random signs; a block stays in the cache
 _HELD = 1 << 24  # numbers that the gradients of one batch may take
 _SIGNS = (np.unpackbits(np.arange(256, dtype=np.uint8)).reshape(256, 8) * 2.0 - 1.0).astype(np.float32)
+_PLACES = 256  # places of a prompt whose odds over the whole vocabulary are held at once
+
+Likely: TypeAlias = tuple[int, float, list[tuple[int, float]]]
+"""A token, its log-probability, and the likeliest tokens at its place with theirs."""
 
 
 def _hidden(reader: Reader, rows: Sequence[Encoded]) -> torch.Tensor:
@@ -53,6 +57,27 @@ def token_logprobs(reader: Reader, rows: Sequence[Encoded], *, last_turn_only: b
     for row, value in zip(row_of, chosen, strict=True):
         values[row].append(value)
     return values
+
+
+def likeliest(logits: torch.Tensor, tokens: Sequence[int], alternatives: int) -> list[Likely]:
+    """For `logits` [n, vocabulary] and the tokens [n] that came there: each with its natural-log probability, and the
+    likeliest `alternatives` with theirs.
+    """
+    values = torch.log_softmax(logits.float(), dim=-1)
+    chosen = values[torch.arange(len(tokens)), list(tokens)].tolist()
+    top = values.topk(min(alternatives, values.shape[-1]), dim=-1)
+    ranked = [list(zip(*pair, strict=True)) for pair in zip(top.indices.tolist(), top.values.tolist(), strict=True)]
+    return list(zip(tokens, chosen, ranked, strict=True))
+
+
+@torch.inference_mode()
+def prompt_logprobs(reader: Reader, row: Encoded, alternatives: int) -> list[Likely]:
+    """As `likeliest`, for every token of a conversation but the first."""
+    hidden, following, found = _hidden(reader, [row])[0, :-1], row.ids[1:], list[Likely]()
+    for start in range(0, len(following), _PLACES):
+        logits = reader.model.get_output_embeddings()(hidden[start : start + _PLACES])
+        found += likeliest(logits, following[start : start + _PLACES], alternatives)
+    return found
 
 
 def projected_gradients(

@@ -15,18 +15,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pipelines.workers import features
-from pipelines.workers.decode import decode
 from pipelines.workers.encoding import Encoded, Encoder
+from pipelines.workers.generation import Speaker
 from pipelines.workers.identity import WorkerSpec, folder_of, identity_of
 from pipelines.workers.reader import Reader
-from pipelines.workers.sampler import Sampler
 from schemas.ids import content_id
 from schemas.messages import as_json
 from schemas.requests import (
     Embed,
     Failed,
     Generate,
-    Generated,
     Gradients,
     Request,
     Result,
@@ -77,9 +75,7 @@ class LocalWorker:
         self._max_batch = max_batch or (256 if small else 32)
         text = model.config.get_text_config()
         self._context = min(max_context or 2**31, int(getattr(text, "max_position_embeddings", 2**31)))
-        ends = model.generation_config.eos_token_id
-        self._ends = {*(ends if isinstance(ends, list) else [ends]), self.encoder.tokenizer.eos_token_id} - {None}
-        self._pieces: dict[int, str] = {}
+        self._speaker = Speaker(self._reader, self._context)
 
     @classmethod
     def open(cls, spec: WorkerSpec, load_image: Callable[[str], Image.Image]) -> LocalWorker:
@@ -126,6 +122,8 @@ class LocalWorker:
     def _prepare(self, request: Generate | Score | Gradients) -> _Job | Failed:
         generates = isinstance(request, Generate)
         try:
+            if isinstance(request, Generate):
+                self._speaker.check(request)
             encoded = self.encoder.encode(request.messages, opened=generates)
             for image_id in encoded.pictures:
                 self._reader.see(image_id)
@@ -142,49 +140,8 @@ class LocalWorker:
         return _Job(request, encoded, _content(request))
 
     def _generate(self, jobs: Sequence[_Job]) -> list[Result]:
-        distinct: dict[tuple[tuple[int, ...], tuple[str, ...]], int] = {}
-        for job in jobs:
-            distinct.setdefault((job.encoded.ids, job.encoded.pictures), len(distinct))
-        prompt_of = [distinct[job.encoded.ids, job.encoded.pictures] for job in jobs]
-        first = [prompt_of.index(place) for place in range(len(distinct))]
-        prompts = self._reader.inputs([jobs[place].encoded for place in first], left=True)
-        requests = [job.request for job in jobs if isinstance(job.request, Generate)]
-        limits = [
-            min(request.sampling.max_tokens, self._context - len(job.encoded.ids))
-            for job, request in zip(jobs, requests, strict=True)
-        ]
-        reach = [max((len(stop) for stop in request.sampling.stop), default=0) for request in requests]
-        last = [frozenset(stop[-1:] for stop in request.sampling.stop) for request in requests]
-
-        def finished(row: int, tokens: list[int]) -> bool:
-            if tokens[-1] in self._ends or len(tokens) >= limits[row]:
-                return True
-            piece = self._piece(tokens[-1])
-            if not any(end in piece for end in last[row]):
-                return False
-            # A token may hold many characters: what is new is its own text and what a stop could have begun before it.
-            tail = "".join(self._piece(token) for token in tokens[-reach[row] - 1 :])[-(reach[row] + len(piece)) :]
-            return any(stop in tail for stop in requests[row].sampling.stop)
-
-        sampler = Sampler([request.sampling for request in requests], [request.seed for request in requests])
-        said = decode(self._reader.model, prompts, prompt_of, sampler, finished)
-        return [
-            self._read(tokens, request.sampling.stop, len(job.encoded.ids))
-            for tokens, request, job in zip(said, requests, jobs, strict=True)
-        ]
-
-    def _piece(self, token: int) -> str:
-        piece = self._pieces.get(token)
-        if piece is None:
-            piece = self._pieces[token] = str(self.encoder.tokenizer.decode([token]))
-        return piece
-
-    def _read(self, tokens: list[int], stops: tuple[str, ...], prompt_tokens: int) -> Generated:
-        ended = tokens[-1] in self._ends
-        text = str(self.encoder.tokenizer.decode(tokens, skip_special_tokens=True))
-        cuts = [text.index(stop) + len(stop) for stop in stops if stop in text]
-        finish = "stop" if ended or cuts else "length"
-        return Generated(text[: min(cuts)] if cuts else text, finish, prompt_tokens, len(tokens))
+        asked = [(job.request, job.encoded) for job in jobs if isinstance(job.request, Generate)]
+        return list(self._speaker.say(asked))
 
     def _score(self, jobs: Sequence[_Job]) -> list[Result]:
         rows = [job.encoded for job in jobs]
@@ -241,8 +198,18 @@ def _content(request: Generate | Score | Gradients) -> str:
 
 
 def _batches(jobs: Sequence[_Job], size: int) -> Iterator[Sequence[_Job]]:
-    for start in range(0, len(jobs), size):
-        yield jobs[start : start + size]
+    """Jobs of at most `size` rows together, one for each sample; a job is never cut."""
+    batch: list[_Job] = []
+    rows = 0
+    for job in jobs:
+        more = job.request.sampling.n if isinstance(job.request, Generate) else 1
+        if batch and rows + more > size:
+            yield batch
+            batch, rows = [], 0
+        batch.append(job)
+        rows += more
+    if batch:
+        yield batch
 
 
 def _alone_if_need_be(run: Callable[[Sequence[_Job]], list[Result]], batch: Sequence[_Job]) -> list[Result]:

@@ -39,6 +39,7 @@ class Sampler:
     def __init__(self, samplings: Sequence[Sampling], seeds: Sequence[int]) -> None:
         self._temperature = torch.tensor([sampling.temperature for sampling in samplings], dtype=torch.float64)
         self._top_p = torch.tensor([sampling.top_p for sampling in samplings], dtype=torch.float64)
+        self._top_k = torch.tensor([sampling.top_k for sampling in samplings])
         self._seeds = np.array([seed % 2**64 for seed in seeds], dtype=np.uint64)
 
     def draw(self, logits: torch.Tensor, rows: torch.Tensor, index: int) -> torch.Tensor:
@@ -54,7 +55,10 @@ class Sampler:
             return chosen
         scaled = logits[warm.to(logits.device)].double() / temperature[warm].to(logits.device).unsqueeze(1)
         odds = torch.softmax(scaled, dim=-1)
-        nucleus = top_p[warm]
+        top_k, nucleus = self._top_k[rows][warm], top_p[warm]
+        if bool((top_k > 0).any()):
+            odds = odds * _likeliest(odds, top_k.to(odds.device))
+            odds = odds / odds.sum(dim=-1, keepdim=True)
         if bool((nucleus < 1).any()):
             odds = odds * _nucleus(odds, nucleus.to(odds.device))
         ladder = odds.cumsum(dim=-1)
@@ -72,4 +76,12 @@ def _nucleus(odds: torch.Tensor, top_p: torch.Tensor) -> torch.Tensor:
     ranked, order = odds.sort(dim=-1, descending=True, stable=True)
     before = ranked.cumsum(dim=-1) - ranked
     kept = (before < top_p.unsqueeze(1)).to(odds.dtype)
+    return torch.zeros_like(odds).scatter(1, order, kept)
+
+
+def _likeliest(odds: torch.Tensor, top_k: torch.Tensor) -> torch.Tensor:
+    """1 for the `top_k` likeliest tokens, or for all where it is 0; 0 for the others."""
+    order = odds.argsort(dim=-1, descending=True, stable=True)
+    rank = torch.arange(odds.shape[-1], device=odds.device)
+    kept = ((rank < top_k.unsqueeze(1)) | (top_k == 0).unsqueeze(1)).to(odds.dtype)
     return torch.zeros_like(odds).scatter(1, order, kept)
