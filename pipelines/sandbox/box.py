@@ -7,6 +7,7 @@ import queue
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ class Sandbox:
         self._idle: queue.LifoQueue[Worker | None] = queue.LifoQueue()
         for _ in range(workers - 1):
             self._idle.put(None)
-        self._all: set[Worker] = set()
+        self._all: weakref.WeakSet[Worker] = weakref.WeakSet()
         self._lock = threading.Lock()
         try:
             self._idle.put(self._start())
@@ -68,20 +69,18 @@ class Sandbox:
         """
         limits = limits or self.limits
         given = [wire.Raw(image.width, image.height, image.convert("RGB").tobytes()) for image in images]
-        room = limits.pictures, limits.pixels
-        asked = wire.request(code, given, room)
+        asked = wire.request(code, given, (limits.pictures, limits.pixels))
         worker = self._idle.get()
+        fit: Worker | None = None
         started = time.perf_counter()
         try:
             worker = worker or self._start()
             end = worker.call(asked, limits)
+            fit = worker
         except Lost as lost:
-            with self._lock:
-                self._all.discard(worker) if worker else None
-            worker = None
             return Ran("", "", (), Trouble("lost", str(lost)), False, 0.0, time.perf_counter() - started)
         finally:
-            self._idle.put(worker)
+            self._idle.put(fit)
         seconds = time.perf_counter() - started
         shown, error = judge(end, limits)
         pictures = tuple(Image.frombytes("RGB", (raw.width, raw.height), raw.data) for raw in shown)

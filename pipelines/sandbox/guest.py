@@ -6,6 +6,7 @@ nothing here protects anything; it is the polite side of the border.
 
 from __future__ import annotations
 
+import importlib
 import os
 import random
 import traceback
@@ -49,7 +50,6 @@ def carry_out(code: str, images: Sequence[wire.Raw], room: tuple[int, int]) -> w
     """Run `code` as a module that knows `images`, `image` (the last of them) and `show`."""
     from PIL import Image
 
-    calm()
     stage = Stage(room)
     given = [Image.frombytes("RGB", (raw.width, raw.height), raw.data) for raw in images]
     names: dict[str, Any] = {"__name__": "__main__", "images": given, "show": stage.show}
@@ -90,8 +90,10 @@ def _line(at: TracebackType | None) -> int:
     return line
 
 
-def calm() -> None:
-    """The same randomness in every run, from every source that a program is likely to ask without a seed."""
+def prepare() -> None:
+    """Import what programs use, and make every source of randomness that they ask without a seed the same each time."""
+    for name in PRELOAD:
+        importlib.import_module(name)
     import numpy
 
     entropy = random.Random(0)

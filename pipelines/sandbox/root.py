@@ -22,6 +22,8 @@ PACKAGES = ("numpy", "PIL")
 BUNDLED = ("numpy.libs", "pillow.libs")  # the libraries that their wheels bring, beside them
 PYTHON, LIBRARIES = PurePosixPath("/python"), PurePosixPath("/packages")
 
+TEMPORARY = "/tmp"  # noqa: S108
+
 PROBE = """
 import ctypes, importlib, json, sys
 for name in json.loads(sys.argv[1]):
@@ -100,7 +102,7 @@ def arguments(filter_file: int, control: int, rules: int, privileged: bool) -> l
     """
     environment = {
         **plain(),
-        "HOME": "/tmp",  # noqa: S108
+        "HOME": TEMPORARY,
         "PYTHONHOME": str(PYTHON),
         "PYTHONPATH": str(LIBRARIES),
         "LD_LIBRARY_PATH": ":".join(dict.fromkeys(str(place.parent) for _, place in tree() if ".so" in place.name)),
@@ -116,10 +118,12 @@ def arguments(filter_file: int, control: int, rules: int, privileged: bool) -> l
     given += ["--die-with-parent", "--new-session", "--hostname", "sandbox", "--clearenv"]
     for name, value in environment.items():
         given += ["--setenv", name, value]
+    for folder in sorted({parent for _, place in tree() for parent in place.parents} | {PurePosixPath(TEMPORARY)}):
+        given += ["--perms", "0755", "--dir", str(folder)]  # bubblewrap would make them for their owner alone
     for source, place in tree():
         given += ["--ro-bind", str(source), str(place)]
     if (Path(sysconfig.get_path("stdlib")) / "site-packages").is_dir():
         given += ["--tmpfs", str(hidden), "--remount-ro", str(hidden)]
-    given += ["--dir", "/tmp", "--remount-ro", "/", "--seccomp", str(filter_file)]  # noqa: S108
+    given += ["--remount-ro", "/", "--seccomp", str(filter_file)]
     python = [str(PYTHON / "bin" / "python3"), "-S", "-s", "-P", "-m", "pipelines.sandbox.zygote"]
     return [*given, "--chdir", "/", "--", *python, str(control), str(rules)]

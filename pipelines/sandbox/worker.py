@@ -20,7 +20,7 @@ from typing import BinaryIO, TypeAlias
 from pipelines.sandbox import root, seccomp, wire
 
 START = 30.0
-GRACE = 2.0
+GRACE = 10.0
 """Seconds for the start, and for the zygote to say how a call ended after its time was up."""
 
 HINT = (
@@ -126,15 +126,14 @@ class Worker:
             try:
                 socket.send_fds(self._control, [packet], numbers)
                 self._control.settimeout(limits.wall + GRACE)
-                told = self._control.recv(wire.DONE.size)
-                status, over, processor = wire.DONE.unpack(told)
-            except (OSError, struct.error) as error:
+                status, over, processor = wire.DONE.unpack(self._control.recv(wire.DONE.size))
+            except BaseException as error:  # an interrupted call's end must never be read as the next call's
                 self.close()
-                raise Lost(f"the sandbox was lost: {error}") from None
-            answer, output, errors = (
-                os.pread(number, size, 0)
-                for number, size in zip(numbers[1:], (limits.file, limits.output + 1, limits.output + 1), strict=True)
-            )
+                if isinstance(error, OSError | struct.error):
+                    raise Lost(f"The sandbox was lost: {error or type(error).__name__}.") from None
+                raise
+            most = (limits.file, limits.output + 1, limits.output + 1)
+            answer, output, errors = (os.pread(number, size, 0) for number, size in zip(numbers[1:], most, strict=True))
         return End(status, bool(over), processor, output, errors, answer)
 
     def close(self) -> None:
