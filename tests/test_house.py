@@ -183,6 +183,23 @@ def test_the_digest_sees_meaning_and_nothing_else(tmp_path: Path, monkeypatch: p
     assert fingerprints.unversioned(old, {"f": {"version": 2, "digest": changed}}) == []
 
 
+def test_what_was_shown_to_make_the_same_is_recorded_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = tmp_path / "record.json"
+    monkeypatch.setattr(fingerprints, "ROOT", tmp_path)
+    monkeypatch.setattr(fingerprints, "RECORD", record)
+    monkeypatch.setattr(fingerprints, "CODE", {name: (f"{name}.py",) for name in "fg"})
+    for text in ("VERSION = 1\n", "VERSION = 1\nx = 1\n"):
+        for name in "fg":
+            (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+        if not record.exists():
+            assert fingerprints.main() == 0
+    before = json.loads(record.read_text())
+    assert fingerprints.main() == 1 and json.loads(record.read_text()) == before
+    assert fingerprints.main(["f"]) == 0
+    after = json.loads(record.read_text())
+    assert after["f"] == fingerprints.present()["f"] != before["f"] and after["g"] == before["g"]
+
+
 def test_tests_skip_only_through_require() -> None:
     """So that EVOLENS_CI=1 turns every missing dependency into a failure."""
     for path in tracked():

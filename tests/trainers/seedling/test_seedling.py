@@ -247,3 +247,13 @@ def test_the_table_counts_answers_and_calls() -> None:
     attempt.hear(f"it is.\n<answer>{made.answer}</answer>")
     assert (attempt.done, attempt.calls, attempt.valid, len(attempt.state.shown.images)) == (True, 2, 1, 2)
     assert evaluate.correct(attempt)
+
+
+def test_a_blind_guess_is_the_most_frequent_answer_of_each_kind_of_question() -> None:
+    made = [FAMILIES["stilllife"].make(seed, 1) for seed in range(40)]
+    by_hand = 0
+    for relation in {item.relation for item in made}:
+        said = [item.answer for item in made if item.relation == relation]
+        by_hand += max(said.count(answer) for answer in said)
+    assert evaluate.blind(made) == by_hand / 40
+    assert {cell.split("/")[0] for cell in evaluate.CELLS} == FAMILIES.keys()
