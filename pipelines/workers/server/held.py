@@ -72,14 +72,17 @@ class Held:
                 self._shown.pop(image_id, None)
 
     def lost(self) -> None:
-        """The server could not be reached."""
+        """The server could not be reached, and may come back as another."""
         self.told(None)
 
 
 def probe(model: str, name: str) -> bytes:
     """A request about a picture called `name`, which nobody has."""
-    nothing: dict[str, Any] = {"type": "image_url", "image_url": None, "uuid": name}
-    return json.dumps({"model": model, "messages": [{"role": "user", "content": [nothing]}], "max_tokens": 1}).encode()
+    content: list[dict[str, Any]] = [
+        {"type": "image_url", "image_url": None, "uuid": name},
+        {"type": "text", "text": "Nobody has this picture."},
+    ]
+    return json.dumps({"model": model, "messages": [{"role": "user", "content": content}], "max_tokens": 1}).encode()
 
 
 def misses(status: int, data: bytes) -> bool | None:

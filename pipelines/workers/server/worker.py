@@ -150,7 +150,7 @@ class ServerWorker:
                 held.missed(body.spared)
                 body = await loop.running().build(partial(self._body, request, held.names, ()))
                 status, reply = await self._post(request, address, body)
-        except (aiohttp.ClientError, OSError):
+        except aiohttp.ClientConnectorError:
             held.lost()
             raise
         if status == 200 and held.answered(pictures(request.messages), spared=bool(body.spared)):
