@@ -1,11 +1,14 @@
-"""The photographs that ship with the house: free, small, and described by hand."""
+"""What ships as an example: photographs, free, small and described by hand; and programs, which run."""
 
 from __future__ import annotations
 
 import json
+import runpy
+import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image
 
 from schemas.answers import canonical_answer
@@ -50,3 +53,17 @@ def test_every_photograph_has_three_questions_with_canonical_answers() -> None:
             answer = canonical_answer(item["answer"], item["answer_type"])
             assert (item["answer_type"] == "choice") == ("options" in item)
             assert answer in item.get("options", [answer])
+
+
+def test_run_inference_has_a_line_for_every_picture_and_every_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("cat.jpg", "clock.jpg"):
+        shutil.copy(PHOTOGRAPHS / name, tmp_path)
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    monkeypatch.setattr("sys.argv", ["run_inference.py", str(tmp_path)])
+    runpy.run_path(str(PHOTOGRAPHS.parent / "run_inference.py"), run_name="__main__")
+    lines = sorted(line for line in capsys.readouterr().out.splitlines() if ".jpg: " in line)
+    assert [line.split(":")[0] for line in lines] == ["broken.jpg"] * 2 + ["cat.jpg"] * 2 + ["clock.jpg"] * 2
+    assert all("Failed(" in line for line in lines[:2])
+    assert sum("says" in line for line in lines) == sum("128 numbers" in line for line in lines) == 2

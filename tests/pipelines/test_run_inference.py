@@ -91,7 +91,7 @@ def test_counters_say_what_was_asked_and_what_it_took(tmp_path):
 
 
 def test_rows_and_keys_of_ones_own_go_around_it(tmp_path):
-    handler = KeyedModelHandler(Ask("embed:clip").with_preprocess_fn(lambda path: Embed(path, path)))
+    handler = KeyedModelHandler(Ask("embed:clip")).with_preprocess_fn(lambda pair: (pair[0], Embed(*pair)))
     found, _ = answered(tmp_path, handler, ("cat", CAT), ("dog", DOG), ("cat again", CAT))
     vectors = {key: each.inference.values for key, each in found}
     assert vectors["cat"] == vectors["cat again"] != vectors["dog"]
