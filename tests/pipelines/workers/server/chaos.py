@@ -1,8 +1,8 @@
-"""A server at its worst: `python -m tests.pipelines.workers.server.chaos PORT LOG`.
+"""A server at its worst: `python -m tests.pipelines.workers.server.chaos PORT LOG [TROUBLE]`.
 
-It answers half of the requests. The others meet, a tenth each: 429; 500, with a body that looks like an answer; a
-reset; silence, or a byte now and then; an answer that is cut short. `LOG` has a line for each request that came (`got`)
-and for each answer that was sent whole (`paid`), with the question and the moment.
+It answers all requests but a share of `TROUBLE` (a half). These meet, each as often as the others: 429; 500, with a body
+that looks like an answer; a reset; silence, or a byte now and then; an answer that is cut short. `LOG` has a line for
+each request that came (`got`) and each answer that was sent whole (`paid`), with the question and the moment.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def response(status: str, body: bytes, *headers: str) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-async def serve(port: int, log: str) -> None:
+async def serve(port: int, log: str, trouble: float = 0.5) -> None:
     written = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     chance = random.Random(os.getpid())
 
@@ -45,7 +45,7 @@ async def serve(port: int, log: str) -> None:
             note("got", question)
             await asyncio.sleep(chance.expovariate(100))
             whole = response("200 OK", completion(f"answer to {question}"))
-            fate = chance.randrange(10)
+            fate = chance.randrange(5) if chance.random() < trouble else 5
             if fate == 0:
                 writer.write(response("429 Too Many Requests", b'{"error": "slow down"}', "retry-after: 0.05"))
             elif fate == 1:
@@ -84,4 +84,4 @@ async def serve(port: int, log: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), sys.argv[2]))
+    asyncio.run(serve(int(sys.argv[1]), sys.argv[2], *map(float, sys.argv[3:])))
