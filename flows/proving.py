@@ -13,7 +13,7 @@ from flows import console
 from flows.engine import runner_of, with_inputs
 from flows.gauge import Gauge
 from flows.results import funnel
-from flows.running import run_named, waiting
+from flows.running import run_named
 from pipelines.proof import SQL, Proof, prove_batch
 from pipelines.runner.move import Processes, fresh_pool
 
@@ -55,7 +55,7 @@ class Proven:
 
 @dataclass(frozen=True)
 class Report:
-    """What `evolens prove` tells. `seconds` is None where the traces had been made before."""
+    """What `evolens prove` tells. `seconds` is how long the making took; None where some was made before."""
 
     funnel: list[dict[str, Any]]
     families: list[dict[str, Any]]
@@ -96,38 +96,15 @@ class Report:
             "holds": self.holds,
         }
 
-    def print(self) -> None:
-        """Tables, then the figures, then what does not hold."""
-        console.table("Funnel", self.funnel)
-        console.table("Traces by family", self.families)
-        if self.seconds is None:
-            console.out.print(f"{self.traces:,} traces, made and verified by an earlier run")
-        else:
-            rate = self.traces / self.seconds
-            console.out.print(f"made and verified {self.traces:,} traces in {self.seconds:.1f} s: {rate:.1f} a second")
-        console.out.print(
-            f"distinct program states: {self.states:,}, {self.states / max(self.traces, 1):.1%} of the traces"
-        )
-        console.out.print(
-            f"proven again in {self.processes} fresh processes: {self.proven.traces - len(self.proven.faults):,} of"
-            f" {self.kept:,} kept traces, {self.proven.pictures:,} stored pictures of tools among them equal pixel for"
-            f" pixel, in {self.proven.seconds:.1f} s"
-        )
-        for work, peaks in self.memory.items():
-            marks = "".join(f"{mib:,.0f} MiB by {mark:,} rows, " for mark, mib in sorted(peaks.items()) if mark)
-            console.out.print(f"memory of all processes, {work}: {marks}{peaks[0]:,.0f} MiB at most")
-        for proof in self.proven.faults[:20]:
-            console.err.print(f"trace {proof.trace_id}: {proof.fault}", markup=False)
-
 
 def prove_plan(plan: Plan) -> Report:
     """Make what is not there, then prove every kept trace of the first round from what the lake holds."""
     gauge, processes = Gauge(), plan.recipe.execution.processes
     nodes = with_inputs(plan, [LAST])
-    missing = {node.name for node in waiting(plan)} & {node.name for node in nodes}
+    begun = any(plan.lake.find(node.key) or plan.lake.work(node.key).exists() for node in nodes)
     began = time.monotonic()
     run_named(plan, [LAST], gauge)
-    seconds = time.monotonic() - began if missing else None
+    seconds = None if begun else time.monotonic() - began
     if isinstance(runner := runner_of(processes), Processes):
         runner.close()  # who made them has no part in the proof
     keys = [plan.lake.resolve(node.key) for node in nodes]
