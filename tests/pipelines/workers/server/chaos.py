@@ -1,8 +1,8 @@
 """A server at its worst: `python -m tests.pipelines.workers.server.chaos PORT LOG [TROUBLE]`.
 
-It answers all requests but a share of `TROUBLE` (a half). These meet, each as often as the others: 429; 500, with a body
-that looks like an answer; a reset; silence, or a byte now and then; an answer that is cut short. `LOG` has a line for
-each request that came (`got`) and each answer that was sent whole (`paid`), with the question and the moment.
+It answers all requests but a share of `TROUBLE` (a half). These meet, each as often as the others: 429; 500, with a
+body that looks like an answer; a reset; silence, or a byte now and then; an answer that is cut short. `LOG` has a line
+for each request that came (`got`) and each answer that was sent whole (`paid`), with the question and the moment.
 """
 
 from __future__ import annotations
