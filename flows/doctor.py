@@ -21,7 +21,15 @@ class Finding:
 
 def examine(lake: Path) -> list[Finding]:
     """Run every check; a check that raises is itself a finding."""
-    checks: tuple[Callable[[Path], Iterator[Finding]], ...] = (_python, _packages, _torch, _seedling, _disk, _lake)
+    checks: tuple[Callable[[Path], Iterator[Finding]], ...] = (
+        _python,
+        _packages,
+        _torch,
+        _seedling,
+        _sandbox,
+        _disk,
+        _lake,
+    )
     found: list[Finding] = []
     for check in checks:
         name = check.__name__.strip("_")
@@ -80,6 +88,21 @@ def _seedling(lake: Path) -> Iterator[Finding]:
 
     identity = workers.identity_of(workers.WorkerSpec("local:seedling"))
     yield Finding("seedling", "ok", f"weights {identity.weights}")
+
+
+def _sandbox(lake: Path) -> Iterator[Finding]:
+    """A note where there is none: only recipes that let a model run code need it."""
+    del lake
+    from pipelines.sandbox import Sandbox, Unavailable
+
+    try:
+        with Sandbox() as box:
+            ran = box.run("print(6 * 7)")
+    except Unavailable as reason:
+        yield Finding("sandbox", "note", f"code of models cannot be run: {reason}")
+        return
+    works = ran.stdout == "42\n" and ran.error is None
+    yield Finding("sandbox", "ok" if works else "broken", "runs code of models" if works else f"answers {ran.error}")
 
 
 def _disk(lake: Path) -> Iterator[Finding]:

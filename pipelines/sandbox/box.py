@@ -56,6 +56,7 @@ class Sandbox:
             self._idle.put(None)
         self._all: weakref.WeakSet[Worker] = weakref.WeakSet()
         self._lock = threading.Lock()
+        self._owner = os.getpid()
         try:
             self._idle.put(self._start())
         except BaseException:
@@ -65,8 +66,11 @@ class Sandbox:
     def run(self, code: str, images: Sequence[Image.Image] = (), limits: Limits | None = None) -> Ran:
         """Run a program as a module that knows `images`, `image` (the last one) and `show(picture)`.
 
-        Never raises for anything that the program does.
+        Never raises for anything that the program does. Raises `RuntimeError` in a fork of the process that made the
+        sandbox, whose calls would mix with that one's.
         """
+        if os.getpid() != self._owner:
+            raise RuntimeError("a sandbox serves the process that made it; make another one here")
         limits = limits or self.limits
         given = [wire.Raw(image.width, image.height, image.convert("RGB").tobytes()) for image in images]
         asked = wire.request(code, given, (limits.pictures, limits.pixels))

@@ -50,6 +50,7 @@ def carry_out(code: str, images: Sequence[wire.Raw], room: tuple[int, int]) -> w
     """Run `code` as a module that knows `images`, `image` (the last of them) and `show`."""
     from PIL import Image
 
+    random.seed(0)  # here, because the module seeds itself anew after every fork
     stage = Stage(room)
     given = [Image.frombytes("RGB", (raw.width, raw.height), raw.data) for raw in images]
     names: dict[str, Any] = {"__name__": "__main__", "images": given, "show": stage.show}
@@ -98,6 +99,5 @@ def prepare() -> None:
 
     entropy = random.Random(0)
     os.urandom = entropy.randbytes
-    vars(random)["_urandom"] = entropy.randbytes  # what SystemRandom, secrets, uuid4 and NumPy's default_rng read
-    random.seed(0)
+    vars(random)["_urandom"] = entropy.randbytes  # what SystemRandom, secrets and NumPy's default_rng read
     numpy.random.seed(0)

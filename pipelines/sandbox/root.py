@@ -84,11 +84,13 @@ def _loaded(packages: list[Path]) -> list[Path]:
 
 
 def plain() -> dict[str, str]:
-    """The environment inside, but for what names a place: the same order of hashes in every run, one thread."""
+    """The environment inside, but for what names a place: hashes in the same order in every run, one thread, and words
+    that are out when they are printed, so that a program that is stopped keeps them."""
     return {
         "PYTHONHASHSEED": "0",
         "PYTHONUTF8": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
     }

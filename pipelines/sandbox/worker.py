@@ -130,7 +130,7 @@ class Worker:
             except BaseException as error:  # an interrupted call's end must never be read as the next call's
                 self.close()
                 if isinstance(error, OSError | struct.error):
-                    raise Lost(f"The sandbox was lost: {error or type(error).__name__}.") from None
+                    raise Lost("The sandbox itself ended, or did not answer in time.") from None
                 raise
             most = (limits.file, limits.output + 1, limits.output + 1)
             answer, output, errors = (os.pread(number, size, 0) for number, size in zip(numbers[1:], most, strict=True))

@@ -92,7 +92,7 @@ def arrange(descriptors: list[int]) -> tuple[int, int]:
         os.dup2(source, target, inheritable=False)
     os.closerange(5, 4096)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(write_through=True, errors="replace")  # type: ignore[union-attr]
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     return 3, 4
 
 
