@@ -1,0 +1,101 @@
+"""What the protocol promises, of a real server: samples, schemas, log-probabilities, stop strings, and its death."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+
+from pipelines.workers.supervise import State
+from pipelines.workers.vllm import VLLMWorker
+from schemas.ids import canonical_json
+from schemas.messages import Picture
+from schemas.requests import Generate, Generated, Sampling
+from tests.pipelines.workers.conftest import Album, plain, user
+from tests.vllm.mixed import mixed
+
+pytestmark = pytest.mark.vllm
+
+
+def ask(album: Album, sampling: Sampling, seed: int = 0) -> Generate:
+    picture = Picture(album.add(plain("red", (112, 112))))
+    return Generate(f"s{seed}", (user(picture, "How many objects are there?"),), sampling, seed)
+
+
+def one(worker: VLLMWorker, request: Generate) -> Generated:
+    (result,) = worker.answer([request])
+    assert isinstance(result, Generated), result
+    return result
+
+
+def test_samples(served: VLLMWorker, album: Album) -> None:
+    sampling = Sampling(24, temperature=1.5, n=4)
+    result = one(served, ask(album, sampling, 5))
+    texts = [result.text, *(other.text for other in result.others)]
+    assert len(texts) == 4
+    assert len(set(texts)) > 1
+    alone = one(served, ask(album, replace(sampling, n=1), 5))
+    again = one(served, ask(album, replace(sampling, n=1), 5))
+    assert alone.text == again.text, "a seed says what is drawn"
+    others = {one(served, ask(album, replace(sampling, n=1), seed)).text for seed in range(6)}
+    assert len(others) > 1
+
+
+def test_guided_json(served: VLLMWorker, album: Album) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"color": {"enum": ["red", "blue"]}, "count": {"type": "integer", "minimum": 0, "maximum": 9}},
+        "required": ["color", "count"],
+        "additionalProperties": False,
+    }
+    for seed in range(5):
+        sampling = Sampling(64, temperature=1.0, json_schema=canonical_json(schema))
+        said = json.loads(one(served, ask(album, sampling, seed)).text)
+        assert said.keys() == {"color", "count"}
+        assert said["color"] in ("red", "blue")
+        assert said["count"] in range(10)
+
+
+def test_stop_strings_stay_in_the_text(served: VLLMWorker, album: Album) -> None:
+    free = one(served, ask(album, Sampling(64)))
+    cut = one(served, ask(album, Sampling(64, stop=("</answer>",))))
+    assert cut.text.endswith("</answer>")
+    assert cut.finish == "stop"
+    assert free.text.startswith(cut.text)
+    short = one(served, ask(album, Sampling(2)))
+    assert (short.finish, short.completion_tokens) == ("length", 2)
+
+
+def test_a_conversation_is_shown_its_pictures_once(served: VLLMWorker, album: Album) -> None:
+    """Whatever is spared on the way, the answers are those of pictures sent anew."""
+    requests = mixed(album, 40, seed=3)
+    first = served.answer(requests)
+    again = served.answer(requests)
+    assert [result.text for result in first if isinstance(result, Generated)] == [
+        result.text for result in again if isinstance(result, Generated)
+    ]
+
+
+def test_a_server_killed_in_the_middle_comes_back_and_all_is_answered_once(served: VLLMWorker, album: Album) -> None:
+    requests = mixed(album, 120, seed=4)
+    expected = served.answer(requests)
+    before = State.read(served.slot.folder)
+    assert before
+    assert before.server
+    told: list[str] = []
+    futures = [served.submit(request) for request in requests]
+    for request, future in zip(requests, futures, strict=True):
+        future.add_done_callback(lambda _, name=request.request_id: told.append(name))  # type: ignore[misc]
+    futures[5].result()
+    os.kill(before.server[0], signal.SIGKILL)
+    results = [future.result() for future in futures]
+    after = State.read(served.slot.folder)
+    assert after
+    assert after.life == before.life + 1
+    assert sorted(told) == sorted(request.request_id for request in requests)
+    texts = [[getattr(result, "text", result) for result in each] for each in (expected, results)]
+    assert sum(a == b for a, b in zip(*texts, strict=True)) >= 0.99 * len(requests)
+    assert all(isinstance(result, Generated) for result in results)
