@@ -50,7 +50,7 @@ def _apply(image: Image.Image, arguments: Measure) -> str:
     lengths = [_tenths(isqrt(4 * (dx * dx + dy * dy) * 100 // SCALE**2)) for dx, dy in legs]
     if len(legs) == 1:
         ((dx, dy),) = legs
-        ways = [f"{_pixels(abs(step))} to the {side}" for step, side in _sides(dx, dy) if step]
+        ways = [f"{_pixels(abs(step))} {side}" for step, side in _sides(dx, dy) if step]
         return f"The distance is {_written(lengths[0])} pixels: {' and '.join(ways)}."
     if len(legs) == 2:
         angle = _angle((-legs[0][0], -legs[0][1]), legs[1])
@@ -60,7 +60,7 @@ def _apply(image: Image.Image, arguments: Measure) -> str:
 
 
 def _sides(dx: int, dy: int) -> tuple[tuple[int, str], tuple[int, str]]:
-    return (dx, "right" if dx > 0 else "left"), (dy, "bottom" if dy > 0 else "top")
+    return (dx, "right" if dx > 0 else "left"), (dy, "down" if dy > 0 else "up")
 
 
 def _tenths(twice: int) -> int:

@@ -10,7 +10,7 @@ box = (
 )
 color = st.sampled_from(["red", "blue", "#00ff7f", "White"])
 
-calls = st.one_of(
+drawings = st.one_of(
     st.tuples(st.just("crop"), st.fixed_dictionaries({"bbox_2d": box})),
     st.tuples(st.just("zoom"), st.fixed_dictionaries({"bbox_2d": box})),
     st.tuples(st.just("zoom"), st.fixed_dictionaries({"point": point, "factor": st.sampled_from([2, 2.5, 4])})),
@@ -19,6 +19,15 @@ calls = st.one_of(
     st.tuples(st.just("draw_box"), st.fixed_dictionaries({"bbox_2d": box, "color": color})),
     st.tuples(st.just("mark_point"), st.fixed_dictionaries({"point": point, "color": color})),
     st.tuples(st.just("label"), st.fixed_dictionaries({"point": point, "text": st.sampled_from(["A", "x < 3", "é"])})),
+    st.tuples(st.just("mask"), st.fixed_dictionaries({"bbox_2d": box, "mode": st.sampled_from(["hide", "keep"])})),
+    st.tuples(st.just("select_frame"), st.just({"index": 1})),
+)
+"""Calls that make a picture, where they can be carried out."""
+
+calls = st.one_of(
+    drawings,
+    st.tuples(st.just("measure"), st.fixed_dictionaries({"points": st.lists(point, min_size=2, max_size=4)})),
+    st.tuples(st.just("measure"), st.fixed_dictionaries({"bbox_2d": box})),
 )
 
 

@@ -92,13 +92,26 @@ def test_errors_are_observations_too():
     assert replay([picture()], [action, observation(picture_id(picture()))]).mismatches[0].step == 1
 
 
+def test_words_are_compared_too():
+    action = step("action", tool="measure", arguments={"points": [[0, 0], [500, 0]]})
+    steps = with_observations([picture()], [action, step("answer", "30")])
+    assert steps[1] == observation(text="The distance is 30.0 pixels: 30.0 right.")
+    found = replay([picture()], steps)
+    assert (found.matched, found.refused, len(found.images)) == (1, 0, 1)
+    steps[1] = observation(text="The distance is 31.0 pixels: 31.0 right.")
+    (wrong,) = replay([picture()], steps).mismatches
+    assert wrong.step == 1 and "31.0" in wrong.reason and "30.0" in wrong.reason
+    steps[1] = observation(picture_id(picture()), "The distance is 30.0 pixels: 30.0 right.")
+    assert [mismatch.step for mismatch in replay([picture()], steps).mismatches] == [1]
+
+
 def test_a_refused_call_makes_no_picture():
     steps = [step("action", tool="rotate", arguments={"angle": 90}), observation(text=LIMIT)]
     found = replay([picture()], steps)
-    assert found.mismatches == () and len(found.images) == 1
+    assert found.mismatches == () and len(found.images) == 1 and found.refused == 1
 
 
-@given(strategies.pictures(), st.lists(strategies.calls, min_size=1, max_size=5), st.data())
+@given(strategies.pictures(), st.lists(strategies.drawings, min_size=1, max_size=5), st.data())
 def test_any_trace_replays_and_any_changed_pixel_that_matters_is_caught(image, chosen, data):
     steps = [step("action", tool=name, arguments=arguments) for name, arguments in chosen]
     try:
