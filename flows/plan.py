@@ -9,24 +9,40 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
-import PIL
 from pydantic import BaseModel, ValidationError
 
 from flows import policies, screening
 from flows.changes import differences
 from flows.checks import check_recipe, source_of
-from pipelines import banks, curate, deduplicate, difficulty, explore, influence, ingest, synthesize, verify, vicrit
+from pipelines import (
+    banks,
+    curate,
+    deduplicate,
+    difficulty,
+    explore,
+    influence,
+    ingest,
+    necessity,
+    synthesize,
+    verify,
+    vicrit,
+)
 from pipelines.lake import Lake
 from pipelines.stage import Stage, StageCall, WorkerSpec
 from pipelines.tasks import FAMILIES
+from pipelines.tools import LIBRARIES
 from schemas.ids import seed_of
 from schemas.recipe import BankRecipe, Recipe, RecipeError, did_you_mean, explain
 from trainers import evaluate, grpo, sft
 
-RENDERER = {"pillow": PIL.__version__, **{f"task {name}": str(family.VERSION) for name, family in FAMILIES.items()}}
-"""What draws task pictures and tool results, and what is asked about them: another version may set other pixels."""
+TOOLING = {name: version(name) for name in LIBRARIES}
+"""What tools are made of: another version may set other pixels, or read another text."""
+
+RENDERER = {**TOOLING, **{f"task {name}": str(family.VERSION) for name, family in FAMILIES.items()}}
+"""What draws task pictures too, and says what is asked about them."""
 
 PARAMETERS: dict[str, type[BaseModel]] = {
     stage.name: stage.parameters
@@ -36,6 +52,7 @@ PARAMETERS: dict[str, type[BaseModel]] = {
         vicrit.STAGE,
         deduplicate.STAGE,
         difficulty.STAGE,
+        necessity.STAGE,
         influence.STAGE,
         curate.STAGE,
         sft.STAGE,
@@ -177,7 +194,7 @@ def _round(
     made = add(name("synthesize"), synthesize.STAGE, drawn, versions=RENDERER)
     if (screened := screening.settings(recipe)) and screened.generated:
         made = screening.add(plan, (made,), screened, number)
-    explored = add(name("explore"), explore.STAGE, plan.parameters(explore.STAGE), (made,), policy)
+    explored = add(name("explore"), explore.STAGE, plan.parameters(explore.STAGE), (made,), policy, versions=TOOLING)
     verified = add(name("verify"), verify.STAGE, plan.parameters(verify.STAGE), (made, explored), versions=RENDERER)
     captioned = (*pool.samples, made)
     injected = add(name("vicrit"), vicrit.STAGE, plan.parameters(vicrit.STAGE), captioned, versions=RENDERER)
@@ -190,7 +207,14 @@ def _round(
         (*samples, pool.banks, pool.targets),
         policies.base(recipe.embedder) if recipe.embedder else None,
     )
-    measured = add(name("difficulty"), difficulty.STAGE, plan.parameters(difficulty.STAGE), (*samples, unique), policy)
+    measured = add(
+        name("difficulty"),
+        difficulty.STAGE,
+        plan.parameters(difficulty.STAGE),
+        (*samples, unique),
+        policy,
+        versions=TOOLING,
+    )
     influenced = add(
         name("influence"),
         influence.STAGE,
@@ -198,12 +222,13 @@ def _round(
         (*samples, *traces, unique, pool.targets),
         learner,
     )
-    chosen = add(
-        name("curate"),
-        curate.STAGE,
-        plan.parameters(curate.STAGE),
-        (*samples, *traces, unique, measured, influenced),
-    )
+    known = (*samples, *traces, unique, measured, influenced)
+    if necessity.STAGE.name in recipe.stages:  # it costs as many answers as difficulty, so a recipe asks for it
+        needed = (*samples, *traces, unique)
+        known += (
+            add(name("necessity"), necessity.STAGE, plan.parameters(necessity.STAGE), needed, policy, versions=TOOLING),
+        )
+    chosen = add(name("curate"), curate.STAGE, plan.parameters(curate.STAGE), known)
     data = (*samples, *traces, chosen)
     trained: dict[str, WorkerSpec] = {"base": policy}
     for arm, prefix in (("curated", ""), ("random", "control_")):
@@ -213,13 +238,19 @@ def _round(
             folder, called = policies.start_of(recipe.policy)
             taught = plan.parameters(sft.STAGE, arm=arm, base=called)
             first = add(name(f"{prefix}sft"), sft.stage(folder), taught, data)
-        tuned = add(name(f"{prefix}grpo"), grpo.STAGE, plan.parameters(grpo.STAGE, arm=arm), (*data, first))
+        tuned = add(
+            name(f"{prefix}grpo"),
+            grpo.STAGE,
+            plan.parameters(grpo.STAGE, arm=arm),
+            (*data, first),
+            versions=TOOLING,
+        )
         for node in (first, tuned):
             trained[node.partition("/")[2]] = policies.trained(plan.lake, plan.nodes[node].key, recipe.policy)
     for arm in ARMS:
         asked = plan.parameters(evaluate.STAGE, arm=arm)
         inputs = (pool.banks,) if arm == "base" else (pool.banks, name(arm))
-        add(name(f"evaluate_{arm}"), evaluate.STAGE, asked, inputs, trained[arm])
+        add(name(f"evaluate_{arm}"), evaluate.STAGE, asked, inputs, trained[arm], versions=TOOLING)
     return name("grpo"), _Pool(pool.banks, pool.targets, samples, traces)
 
 

@@ -14,7 +14,18 @@ from flows import console
 if TYPE_CHECKING:
     import duckdb
 
-TABLES = ("samples", "traces", "checks", "difficulty", "influence", "clusters", "curated", "injections", "rewards")
+TABLES = (
+    "samples",
+    "traces",
+    "checks",
+    "difficulty",
+    "necessity",
+    "influence",
+    "clusters",
+    "curated",
+    "injections",
+    "rewards",
+)
 """Tables that name a sample, in the order in which they are shown."""
 
 
@@ -60,7 +71,10 @@ class SampleView:
         write(f"  license   {sample['license']}   source {sample['source']}\n")
         for trace in self.tables["traces"]:
             write(f"trace {trace['trace_id'][:12]} ({trace['origin']})")
-            for step in trace["steps"]:
+            wrong = trace["wrong_steps"] or 0
+            for number, step in enumerate(trace["steps"]):
+                if wrong and number in (0, wrong):
+                    write("  [dim]the wrong attempt[/dim]" if number == 0 else "  [dim]taken back[/dim]")
                 said = step["text"] or step["image_id"] or ""
                 call = f"{step['tool']} {step['arguments']}" if step["tool"] else ""
                 write(f"  {step['kind']:<12}{escape(call or said)}")

@@ -15,6 +15,7 @@ SIDE = 176
 """The longest side of an example's picture, in pixels."""
 
 SAYS = {
+    "cut_off": "No attempt of the policy came to an answer; most were too long.",
     "email_in_picture": "Its picture shows an e-mail address.",
     "id_number_in_picture": "Its picture shows the number of a card, a bank account or a person.",
     "in_bank": "It stands in an evaluation bank or among the influence targets, which no training row may meet.",
@@ -24,9 +25,11 @@ SAYS = {
     "no_verdict": "No tier could decide whether the answer is right.",
     "not_eligible": "The selection's SQL may not choose it.",
     "not_selected": "The selection's SQL did not choose it.",
+    "not_wrong": "What a reflection takes back is not shown to be wrong.",
     "nothing_asked": "The row brings a picture but neither question nor caption.",
     "asked_twice": "The row asks the same question twice.",
     "other_split": "Its pair or its cluster went to the other split.",
+    "out_of_turns": "No attempt of the policy came to an answer; most used up their turns on tools.",
     "over_limit": "Enough of this kind were made already.",
     "pair": "Its mate was dropped, and a pair stands or falls together.",
     "phone_in_picture": "Its picture shows a telephone number.",

@@ -112,6 +112,16 @@ def test_a_recipe_without_screen_is_planned_as_before_and_with_it_nothing_passes
     assert readers == {"r1/look", "r1/screen"}
 
 
+def test_necessity_is_measured_where_a_recipe_asks_for_it(tmp_path: Path) -> None:
+    before = planned(tmp_path)
+    assert "r1/necessity" not in before
+    recipe = load(rounds.write_recipe(tmp_path), {"stages.necessity": {"rollouts": 4}})
+    nodes = make_plan(recipe, Lake(tmp_path / "lake")).nodes
+    assert {"r1/synthesize", "r1/explore", "r1/verify", "r1/deduplicate"} <= set(nodes["r1/necessity"].inputs)
+    assert "r1/necessity" in nodes["r1/curate"].inputs
+    assert {name for name in before if nodes[name].key == before[name]} >= {"r1/difficulty", "r1/influence"}
+
+
 def test_a_stricter_screen_reads_no_picture_again(tmp_path: Path) -> None:
     before, after = (planned(tmp_path, stages__screen={"confidence": value}) for value in (0.5, 0.9))
     assert before["look"] == after["look"] and before["screen"] != after["screen"]

@@ -53,6 +53,28 @@ def test_three_samples(lake):
     assert done.counts.kept == 3 and len({row["selection"] for row in rows(lake, done, "curated")}) == 2
 
 
+def test_the_first_origin_that_has_a_verified_trace_teaches_in_both_arms(lake):
+    samples = [sample(f"{number:032x}", f"Question {number}?") for number in range(3)]
+    ids = [row["sample_id"] for row in samples]
+    checks = [
+        {"trace_id": f"{origin}{place}", "sample_id": ids[place], "origin": origin}
+        for origin, places in {"oracle": (0, 1), "policy": (0, 2), "reflection": (0,)}.items()
+        for place in places
+    ]
+    clusters = [{"sample_id": name, "cluster_id": name} for name in ids]
+    key = given(lake, samples=samples, clusters=clusters, checks=checks)
+    sql = "SELECT sample_id, 'sft' AS split FROM pool WHERE trace_id IS NOT NULL"
+    for traces, taught in (
+        (("oracle", "policy", "reflection"), ["oracle0", "oracle1", "policy2"]),
+        (("reflection", "policy", "oracle"), ["reflection0", "oracle1", "policy2"]),
+        (("reflection", "oracle"), ["reflection0", "oracle1", None]),
+    ):
+        done = run(lake, STAGE, Parameters(sql=sql, traces=traces), key)
+        for arm in ("curated", "random"):
+            found = {sample_id: trace for _, _, sample_id, trace in chosen(lake, done, arm)}
+            assert [found.get(name) for name in ids] == taught
+
+
 def test_what_is_not_chosen_is_counted(lake):
     ids, key = pool(lake)
     done = run(lake, STAGE, Parameters(sql=f"SELECT '{ids[1]}' AS sample_id, 'rl' AS split", control=False), key)

@@ -1,0 +1,29 @@
+"""`evolens show`: what is printed of one sample."""
+
+from __future__ import annotations
+
+import pytest
+
+from flows.sample_view import TABLES, SampleView
+from pipelines.reflection import reflect
+from pipelines.tools.turn import step
+from tests.pipelines.jobs import sample
+
+
+def test_a_reflection_says_which_steps_are_the_wrong_attempt(capsys: pytest.CaptureFixture[str]) -> None:
+    made = reflect([step("answer", "blue")], "blue", [step("answer", "red")], 1, 0)
+    trace = {"trace_id": "t" * 32, "origin": "reflection", "steps": made.steps, "wrong_steps": made.wrong_steps}
+    plain = {"trace_id": "o" * 32, "origin": "oracle", "steps": [step("answer", "red")], "wrong_steps": None}
+    needed = {"policy": "p", "original_k": 0, "edited_k": 8, "needs_interaction": True}
+    row = sample("i" * 32)
+    told = dict.fromkeys(TABLES, []) | {"samples": [row], "traces": [trace, plain], "necessity": [needed]}
+    SampleView(row["sample_id"], told).print()
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    first = lines.index(["trace", "t" * 12, "(reflection)"])
+    assert lines[first + 1] == ["the", "wrong", "attempt"] and lines[first + 2][0] == "thought"
+    assert lines[first + 3] == ["taken", "back"] and [line[0] for line in lines[first + 4 : first + 6]] == [
+        "thought",
+        "answer",
+    ]
+    assert lines[first + 7] == ["answer", "red"]
+    assert any("needs_interaction" in line for line in lines)
