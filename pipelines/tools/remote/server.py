@@ -131,7 +131,11 @@ async def _body(request: Request, model: type[Body], bounds: Bounds) -> Body:
         return model.model_validate_json(bytes(data))
     except ValidationError as error:
         broken = error.errors()[0]["type"] == "json_invalid"
-        said = "the body is not valid JSON" if broken else explain(error, model, request.url.path).splitlines()[0]
+        said = (
+            f"{request.url.path}: the body is not valid JSON"
+            if broken
+            else explain(error, model, request.url.path).splitlines()[0]
+        )
         raise HTTPException(400, said) from None
 
 
