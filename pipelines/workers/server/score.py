@@ -1,7 +1,9 @@
 """Scores from a server: the log-probabilities that vLLM gives of a whole prompt, and where its last turn begins.
 
 The conversation is sent twice, with its last turn and without: the second prompt, opened for the assistant, is as many
-tokens long as there are before the turn. Behind the turn's end some templates write a line break, which nobody says.
+tokens long as there are before the turn. Behind the turn's end some templates write a line break, which nobody says. A
+turn that begins with a line break may become one token with the break before it, which no model would say like that;
+then there is no score.
 """
 
 from __future__ import annotations
@@ -12,6 +14,9 @@ from concurrent.futures import Future
 from typing import TypeAlias
 
 from schemas.requests import Failed, Generate, Generated, Result, Sampling, Score, Scored
+
+UNREADABLE = "\N{REPLACEMENT CHARACTER}"
+"""What stands for a token that is a part of a character only."""
 
 Submit: TypeAlias = Callable[[Generate | Score], Future[Result]]
 
@@ -39,15 +44,15 @@ def scored(request: Score, submit: Submit) -> Future[Result]:
             missing[0] -= 1
             last = not missing[0]
         if last and told.set_running_or_notify_cancel():
-            told.set_result(score(*(part.result() for part in parts)))
+            told.set_result(score(request.messages[-1].text, *(part.result() for part in parts)))
 
     for part in parts:
         part.add_done_callback(heard)
     return told
 
 
-def score(before: Result, whole: Result) -> Result:
-    """The score, of the answers to the conversation without its last turn and with it."""
+def score(text: str, before: Result, whole: Result) -> Result:
+    """The score of a last turn that says `text`, of the answers to the conversation without that turn and with it."""
     for each in (before, whole):
         if isinstance(each, Failed):
             return each
@@ -59,5 +64,9 @@ def score(before: Result, whole: Result) -> Result:
     if not said or len(logprobs) < len(said):
         message = f"{len(whole.prompt_logprobs)} tokens with the turn, {before.prompt_tokens} without it"
         return Failed("malformed", message)
+    first = said[0].token
+    if text and not text.startswith(first) and UNREADABLE not in first:
+        message = f"the server reads the first token of {text[:20]!r} together with what stands before it"
+        return Failed("unsupported", message)
     attempts, seconds = max(before.attempts, whole.attempts), max(before.seconds, whole.seconds)
     return Scored(logprobs, before.prompt_tokens, attempts, seconds=seconds)

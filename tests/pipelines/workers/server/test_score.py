@@ -29,21 +29,29 @@ def test_the_turn_begins_where_the_opened_prompt_ends_and_ends_with_its_end(befo
     prompt = [("p", value) for value in before]
     turn = [(f"{index} ", value) for index, value in enumerate(said)] + [("<|im_end|>", end)]
     whole = answered([*prompt, *turn, *(("\n", value) for value in behind)], attempts=3)
-    result = score(Generated("x", "length", len(prompt), 1), whole)
+    result = score("0 1 2 3 4 5 "[: 2 * len(said)], Generated("x", "length", len(prompt), 1), whole)
     assert result == Scored((*said, end), len(prompt))
     assert isinstance(result, Scored) and result.attempts == 3
 
 
 def test_a_template_that_rewrites_what_stood_before_gives_no_score():
     whole = answered([("p", 0.0), ("q", -1.0)])
-    assert score(Generated("x", "length", 2, 1), whole) == Failed("malformed", "2 tokens with the turn, 2 without it")
+    assert score("q", Generated("x", "length", 2, 1), whole) == Failed(
+        "malformed", "2 tokens with the turn, 2 without it"
+    )
 
 
 @pytest.mark.parametrize(("first", "second"), [(True, False), (False, True), (True, True)])
 def test_what_fails_of_the_two_is_the_answer(first, second):
     failed = Failed("http_400", "no", attempts=2)
     parts = [failed if broken else answered([("p", 0.0)]) for broken in (first, second)]
-    assert score(*parts) == failed
+    assert score("p", *parts) == failed
+
+
+def test_a_turn_whose_first_token_is_not_its_own_has_no_score():
+    whole = answered([("assistant", 0.0), ("\n\n", -1.0), ("so", -1.0), ("<|im_end|>", -2.0)])
+    result = score("\nso", Generated("x", "length", 2, 1), whole)
+    assert isinstance(result, Failed) and result.kind == "unsupported"
 
 
 def test_both_are_asked_at_once_and_the_second_one_to_come_tells():
