@@ -94,7 +94,7 @@ class Progress:
 
     def __init__(self, name: str, every: float = 5.0, unit: str = "parts") -> None:
         self.name, self.every, self.unit = name, every, unit
-        self.started = self.said = time.monotonic()
+        self.began = self.started = self.said = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
         """`done` of `total` parts, or of what `unit` names, are finished."""
@@ -105,7 +105,7 @@ class Progress:
             return
         self.said = now
         if total == 1:
-            err.print(f"[dim]  {self.name}: {now - self.started:.0f} s so far[/dim]")
+            err.print(f"[dim]  {self.name}: {now - self.began:.0f} s so far[/dim]")
             return
         left = (now - self.started) / done * (total - done) if done else None
         eta = f", about {left:.0f} s to go" if left is not None else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pytest
@@ -102,10 +103,16 @@ def test_only_the_last_round_moves_the_ref(tmp_path: Path, monkeypatch: pytest.M
     assert {node.round for node in newest.nodes.values()} == {0, 1, 2}
 
 
-def test_progress_counts_parts_or_says_how_long_one_part_takes(capsys: pytest.CaptureFixture[str]) -> None:
-    Progress("whole", every=0)(0, 1)
+def test_progress_counts_parts_or_says_how_long_one_part_takes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter((100.0, 103.0, 107.0, 108.0, 109.0))
+    monkeypatch.setattr("flows.console.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    whole = Progress("whole", every=0)
+    whole(0, 1)
+    whole(0, 1)
     Progress("cut", every=0)(1, 4)
     said = capsys.readouterr().err
-    assert "whole: 0 s so far" in said
+    assert "whole: 3 s so far" in said and "whole: 7 s so far" in said
     assert "cut: 1 of 4 parts" in said
     assert "MiB" in peak_memory()
