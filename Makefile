@@ -4,7 +4,7 @@
 # Both build the environment in .venv first, once.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test vllm test-vllm lint format clean
+.PHONY: help install run test test-sandbox vllm test-vllm lint format clean
 SHELL := /bin/sh
 
 BIN := .venv/bin
@@ -31,6 +31,7 @@ help:
 	@echo 'make test    every check: tests, ruff, mypy, floors'
 	@echo 'make vllm    the environment of the vLLM server, in .venv-vllm (VLLM=gpu for NVIDIA GPUs)'
 	@echo 'make test-vllm  the checks that need that server'
+	@echo 'make test-sandbox  the whole escape suite, as this user and, for root, as nobody; needs bubblewrap'
 	@echo 'make lint    only ruff, mypy and the floors'
 	@echo 'make format  rewrite the code in the house style'
 	@echo 'make clean   remove the environment and the caches; never the lake'
@@ -56,6 +57,10 @@ run: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+# make test runs the attacks that end at once; this runs them all, and shows that each works without the sandbox.
+test-sandbox: $(STAMP)
+	EVOLENS_SANDBOX=all $(BIN)/python -m pytest tests/sandbox
 
 # vLLM has an environment of its own: its fastapi range excludes Prefect's. The core environment brings uv.
 vllm: $(VLLM_STAMP)

@@ -72,7 +72,7 @@ class Sandbox:
         if os.getpid() != self._owner:
             raise RuntimeError("a sandbox serves the process that made it; make another one here")
         limits = limits or self.limits
-        given = [wire.Raw(image.width, image.height, image.convert("RGB").tobytes()) for image in images]
+        given = [wire.Raw(rgb.width, rgb.height, rgb.tobytes()) for rgb in map(_rgb, images)]
         asked = wire.request(code, given, (limits.pictures, limits.pixels))
         worker = self._idle.get()
         fit: Worker | None = None
@@ -111,6 +111,10 @@ class Sandbox:
         with self._lock:
             self._all.add(worker)
         return worker
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def judge(end: End, limits: Limits) -> tuple[tuple[wire.Raw, ...], Trouble | None]:

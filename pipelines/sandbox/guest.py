@@ -43,7 +43,8 @@ class Stage:
         used = sum(raw.width * raw.height for raw in self.shown)
         if not 0 < image.width * image.height <= self.pixels - used:
             raise ValueError(f"a picture of {image.width}x{image.height} pixels cannot be shown")
-        self.shown.append(wire.Raw(image.width, image.height, image.convert("RGB").tobytes()))
+        rgb = image if image.mode == "RGB" else image.convert("RGB")
+        self.shown.append(wire.Raw(rgb.width, rgb.height, rgb.tobytes()))
 
 
 def carry_out(code: str, images: Sequence[wire.Raw], room: tuple[int, int]) -> wire.Answer:
