@@ -22,7 +22,7 @@ End: TypeAlias = Literal["answered", "refused", "lost", "unsent"]
 patience may turn, with nothing, or before anything was sent.
 """
 
-START = 8.0
+START = 32.0
 GAIN, REFUSED = 2.0, 0.5
 STREAK = 8
 """So much trouble in a row, with no answer between, closes the gate."""
