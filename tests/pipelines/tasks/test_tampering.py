@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from PIL import Image
 
 from pipelines.prompts import step
 from pipelines.tasks import FAMILIES
 from pipelines.tasks.rows import trace_row
-from pipelines.tools import TOOLS
+from pipelines.tools import TOOLS, CallError
 from pipelines.tools.replay import replay, with_observations
 from schemas.ids import picture_id
 from schemas.outcome import Drop, Keep
+from tests.pipelines.jobs import sample
 from tests.pipelines.tasks.forgery import forgeries, resealed
 from tests.pipelines.tasks.traces import Told, judge, told
+from tests.pipelines.tools import strategies
 
 CELLS = [(name, dial) for name, family in FAMILIES.items() for dial in range(len(family.DIALS))]
 
@@ -71,6 +77,18 @@ def test_every_change_of_a_call_is_caught_whatever_the_tool(tool: str) -> None:
     pictures = {picture_id(image): image for image in shown}
     tried = all_caught(Told(trace_row(whole.sample, steps, 1), whole.sample, pictures), other)
     assert tried["argument"] >= 6 and tried["observation of another trace"] >= 1
+
+
+@given(strategies.pictures(), st.lists(strategies.calls, min_size=1, max_size=4))
+def test_every_change_of_any_trace_is_caught(image: Image.Image, chosen: list[tuple[str, dict[str, Any]]]) -> None:
+    asked = sample(image)
+    calls = [step("action", tool=tool, arguments=arguments) for tool, arguments in chosen]
+    try:
+        steps = with_observations([image], [step("thought", "Look."), *calls, step("answer", "red")])
+    except CallError:
+        assume(False)
+    pictures = {picture_id(made): made for made in replay([image], steps).images}
+    all_caught(Told(trace_row(asked, steps, 1), asked, pictures), told("counting", 0, FAMILIES["counting"].make(1, 0)))
 
 
 def test_an_argument_that_changes_no_pixel_is_caught_by_its_seal_alone() -> None:
