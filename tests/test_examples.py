@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from schemas.answers import canonical_answer
+from trainers import sft
 
 PHOTOGRAPHS = Path(__file__).resolve().parents[1] / "examples" / "photographs"
 
@@ -67,3 +68,41 @@ def test_run_inference_has_a_line_for_every_picture_and_every_question(
     assert [line.split(":")[0] for line in lines] == ["broken.jpg"] * 2 + ["cat.jpg"] * 2 + ["clock.jpg"] * 2
     assert all("Failed(" in line for line in lines[:2])
     assert sum("says" in line for line in lines) == sum("128 numbers" in line for line in lines) == 2
+
+
+def test_the_interaction_recipe_measures_and_selects_what_needs_interaction(tmp_path: Path) -> None:
+    """The recipe as it stands, on a tenth of its samples, up to the selection: training has its own tests."""
+    import duckdb
+
+    from flows.running import open_plan, run_named
+    from pipelines.lake.catalog import NAME
+
+    fewer = {
+        "tasks.0.count": 8,
+        "tasks.1.count": 2,
+        "targets.search_target.count": 2,
+        "banks.search.count": 2,
+        "stages.explore.attempts": 4,
+        "stages.difficulty.rollouts": 2,
+        "stages.influence.dimension": 64,
+        "stages.curate.eligible": "true",
+        "stages.curate.sql": "SELECT sample_id, 'sft' AS split FROM pool WHERE trace_id IS NOT NULL ORDER BY sample_id",
+    }
+    plan = open_plan("interaction", tmp_path / "lake", None, fewer)
+    assert plan.parameters(sft.STAGE, base="x").wrong == "masked"
+    run_named(plan, ["r1/curate"])
+    with duckdb.connect(str(tmp_path / "lake" / NAME), read_only=True) as catalog:
+
+        def ask(sql: str) -> list[tuple[Any, ...]]:
+            return catalog.sql(sql).fetchall()
+
+        said = "SELECT wrong_answer <> answer, wrong_steps < len(steps) FROM all_traces WHERE origin = 'reflection'"
+        reflections = ask(said)
+        assert reflections and set(reflections) == {(True, True)}
+        edges = "FROM all_lineage WHERE relation IN ('corrects', 'kept_from') GROUP BY child_id HAVING count(*) = 2"
+        assert len(ask(f"SELECT child_id {edges}")) == len(reflections)
+        (counts,) = ask("SELECT min(original_n), max(edited_n), count(*) FROM all_necessity")
+        assert counts == (8, 8, 8)
+        assert ask("SELECT bool_and(needs_interaction = (edited_low > original_high)) FROM all_necessity") == [(True,)]
+        taught = "SELECT origin FROM all_curated c JOIN all_traces t USING (trace_id) WHERE arm = 'curated'"
+        assert {"reflection"} <= {origin for (origin,) in ask(taught)} <= {"reflection", "oracle"}
