@@ -47,6 +47,20 @@ class ToolEnvironment:
         return picture if seen.text is None else [*picture, {"type": "text", "text": seen.text}]
 
 
+class ByName(dict[str, Callable[..., Observation]]):
+    """The tools of a rollout as TRL looks them up; one that there is not is answered by our sentence, not by TRL's."""
+
+    def __init__(self, known: Mapping[str, Callable[..., Observation]], rollout: ToolEnvironment) -> None:
+        super().__init__(known)
+        self._rollout = rollout
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str)
+
+    def __missing__(self, name: str) -> Callable[..., Observation]:
+        return lambda **arguments: self._rollout._do(name, arguments)
+
+
 def offering(tools: Sequence[str]) -> type[ToolEnvironment]:
     """The environment whose public methods are the tools of these names."""
     return type("ToolEnvironment", (ToolEnvironment,), {name: _method(TOOLS[name]) for name in tools})

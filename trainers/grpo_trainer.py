@@ -1,4 +1,5 @@
-"""TRL's GRPOTrainer with two additions: pictures may not get lost, and its completion log can be written and read."""
+"""TRL's GRPOTrainer with three additions: pictures may not get lost, calls of tools that there are not are answered as
+everywhere, and its completion log can be written and read."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ import torch
 from trl import GRPOTrainer
 from trl.trainer.utils import strip_images_from_messages
 
+from trainers.environment import ByName
 from trainers.images_matter import AllAlike, ImageEffect, PicturesIgnored, image_effect
 
 PICTURE_INPUTS = ("pixel_values", "image_grid_thw", "num_images", "mm_token_type_ids")
@@ -32,6 +34,11 @@ class GroupTrainer(GRPOTrainer):
             with contextlib.suppress(AllAlike):
                 self.effect = image_effect(self._spoken, output)
         return output
+
+    def _tool_call_loop(self, *arguments: Any, **named: Any) -> Any:
+        found = zip(self._sync_tool_dicts, self.environments, strict=True)
+        self._sync_tool_dicts = [ByName(known, rollout) for known, rollout in found]
+        return super()._tool_call_loop(*arguments, **named)
 
     def _spoken(self, inputs: Mapping[str, Any]) -> torch.Tensor:
         """Log-probabilities of the tokens that GRPO trains on, by TRL's own forward pass."""

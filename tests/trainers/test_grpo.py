@@ -80,6 +80,8 @@ def test_each_rollout_is_trained_on_its_own_pictures(
 
     def compare(self: Any, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         batch = draw(self, inputs)
+        (answered,) = self._sync_tool_dicts[0]["zooom"](x=1)
+        assert answered["text"] == "There is no tool 'zooom'; did you mean zoom?", "not TRL's own words"
         trained = batch["completion_mask"] * batch["tool_mask"]
         together = torch.split(self._spoken(batch), trained.sum(dim=1).tolist())
         for row, environment in enumerate(self.environments):
