@@ -112,8 +112,9 @@ def test_a_graded_answer_between_wrong_and_right() -> None:
 
 
 def test_triplets_are_paid_by_their_parts_and_never_as_much_as_a_right_answer() -> None:
-    said = ["4 colour red; 6 size large", "4 colour red; 6 size small", "4 colour red; 6 shape star", "4 colour red", ""]
-    said.append("; ".join(f"{number} colour red; {number} size large" for number in range(1, 10)))
+    seconds = ["; 6 size large", "; 6 size small", "; 6 shape star", ""]
+    everything = "; ".join(f"{number} colour red; {number} size large" for number in range(1, 10))
+    said = [*(f"4 colour red{second}" for second in seconds), "", everything]
     columns: dict[str, Any] = {
         "answer": ['["4 colour red","6 size large"]'] * len(said),
         "answer_type": ["list"] * len(said),
