@@ -109,8 +109,9 @@ class Generated:
     """`finish` is `stop` (the model ended, or a stop string came) or `length` (cut at `max_tokens`).
 
     Where several samples were asked for, `others` holds all but the first. Tokens are counted once for the whole
-    request, so those of `others` are 0. `attempts`, `cached` and `seconds` (from the first sending to the answer) say
-    what it took, and two equal answers may differ in them.
+    request, so those of `others` are 0. `visual_tokens` are those of the prompt that stand for pictures, and `pixels`
+    what the model saw of them; 0 where nobody counted. `attempts`, `cached` and `seconds` (from the first sending to
+    the answer) say what it took. Two equal answers may differ in all of these.
     """
 
     text: str
@@ -120,6 +121,8 @@ class Generated:
     logprobs: tuple[TokenLogprob, ...] | None = None
     prompt_logprobs: tuple[TokenLogprob, ...] | None = None
     others: tuple[Generated, ...] = ()
+    pixels: int = field(default=0, compare=False)
+    visual_tokens: int = field(default=0, compare=False)
     attempts: int = field(default=1, compare=False)
     cached: bool = field(default=False, compare=False)
     seconds: float = field(default=0.0, compare=False)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from pipelines.workers.counting import pixels_of
 from pipelines.workers.decode import decode
 from pipelines.workers.encoding import Encoded
 from pipelines.workers.features import Likely, likeliest, prompt_logprobs
@@ -115,9 +116,12 @@ class Speaker:
         if request.sampling.prompt_logprobs is not None:
             places = prompt_logprobs(self._reader, encoded, request.sampling.prompt_logprobs)
             before = (TokenLogprob("", None), *self._named(places))
+        visual = encoded.ids.count(self._reader.encoder.image_token_id)
         return replace(
             mine[0],
             prompt_tokens=len(encoded.ids),
+            pixels=visual * pixels_of(self._reader.encoder.processor),
+            visual_tokens=visual,
             completion_tokens=sum(sample.completion_tokens for sample in mine),
             prompt_logprobs=before,
             others=tuple(replace(sample, completion_tokens=0) for sample in mine[1:]),

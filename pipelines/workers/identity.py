@@ -21,8 +21,20 @@ from pipelines.workers import openclip
 from pipelines.workers.shipped import SHIPPED, weights_of
 from schemas.requests import WorkerIdentity
 
-_OF_REQUESTS = frozenset({"concurrency", "attempts", "timeout_s", "attempt_s", "cache", "picture_names"})
-_OF_OUR_SERVER = frozenset({"server_python", "arguments", "max_context", "start_s", "slot"})
+_OF_REQUESTS = frozenset(
+    {
+        "concurrency",
+        "attempts",
+        "timeout_s",
+        "attempt_s",
+        "cache",
+        "picture_names",
+        "processor",
+        "resize",
+        "max_context",
+    }
+)
+_OF_OUR_SERVER = frozenset({"server_python", "arguments", "start_s", "slot"})
 
 OPTIONS: Mapping[str, frozenset[str]] = {
     "local": frozenset({"device", "max_batch", "max_context"}),

@@ -5,8 +5,9 @@ it, and let go with the attempt.
 
 A request's time (`timeout_s`) begins when it is first sent and covers all its attempts and the pauses between them, so
 a hundred thousand may be queued and none runs out of time for standing at the end. While it waits before that, the
-queue must move: when no server has answered anything for `timeout_s`, what has waited as long fails. So nobody waits
-beyond a deadline, whether a server hangs, drips, refuses or is gone.
+queue must move: when no server has answered anything for `timeout_s`, what has waited as long fails. When they gave
+nothing but trouble for as long, they are gone: what comes then fails at once, but for the one request that asks now and
+then whether they are back. So nobody waits beyond a deadline, whether a server hangs, drips, refuses or is gone.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Protocol
 
 import aiohttp
 
+from pipelines.workers.counting import Count, TooLong
 from pipelines.workers.server import retry, route
 from pipelines.workers.server.limit import End, Limit, Waiting
 from pipelines.workers.server.loop import Loop
@@ -51,10 +53,14 @@ class Reply:
 
 @dataclass(frozen=True)
 class Body:
-    """What is posted; `spared` are the pictures that it names without carrying them."""
+    """What is posted. `named` says that its pictures have names, `spared` which it names without carrying them; `count`
+    is what it comes to, where that is known.
+    """
 
     data: bytes
+    named: bool = False
     spared: tuple[str, ...] = ()
+    count: Count | None = None
 
 
 class Asker(Protocol):
@@ -137,9 +143,10 @@ class Desk:
     def _look(self) -> None:
         self._alarm = None
         since = self._clock() - self._patience.timeout_s
-        if self._answered <= since:
+        gone = all(limit.closed and limit.silent_since <= since for limit in self._servers.values())
+        if gone or self._answered <= since:
             silence = f"no server has answered anything for {self._patience.timeout_s:g} s"
-            for ticket in self._waiting.take(lambda ticket: ticket.began is None and ticket.arrived <= since):
+            for ticket in self._waiting.take(lambda each: each.began is None and (gone or each.arrived <= since)):
                 if ticket.future.set_running_or_notify_cancel():
                     self._settle(ticket, Failed("timeout", silence, transient=True))
         self._pump()
@@ -150,7 +157,8 @@ class Desk:
         try:
             body = await self.loop.build(partial(self._asker.body, ticket.request, address))
         except Exception as error:  # whatever a picture loader raises costs its own request only
-            kind = "bad_request" if isinstance(error, ValueError) else "bad_picture"
+            kinds = ((TooLong, "too_long"), (ValueError, "bad_request"), (Exception, "bad_picture"))
+            kind = next(kind for type_, kind in kinds if isinstance(error, type_))
             reply = Reply(Failed(kind, f"{type(error).__name__}: {error}"), "unsent")
         else:
             sent = self._clock()

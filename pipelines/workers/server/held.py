@@ -42,12 +42,15 @@ class Held:
         with self._lock:
             return self.names and image_id in self._shown
 
-    def answered(self, image_ids: Sequence[str], *, spared: bool) -> bool:
-        """A request that showed these pictures was answered; `spared` says that some went by their names alone.
+    def answered(self, image_ids: Sequence[str], *, named: bool = False, spared: bool = False) -> bool:
+        """A request that showed these pictures was answered. `named` says that it gave their names, `spared` that some
+        went by their names alone.
 
         True where the server should now be asked whether it knows names: something was sent to it again.
         """
         with self._lock:
+            if named != self._names:  # it was made before the server told
+                return False
             ask = self._ask and not self._asked and any(image_id in self._shown for image_id in image_ids)
             self._asked |= ask
             self._spared += spared

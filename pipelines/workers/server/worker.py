@@ -13,12 +13,14 @@ import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from pipelines.workers.counting import Count, Counter
 from pipelines.workers.identity import WorkerSpec, identity_of
 from pipelines.workers.server import loop, retry, wire
 from pipelines.workers.server.desk import Body, Desk, Patience, Reply
@@ -27,7 +29,7 @@ from pipelines.workers.server.limit import Limit
 from pipelines.workers.server.pictures import Pictures
 from pipelines.workers.server.score import scored
 from schemas.messages import pictures
-from schemas.requests import Failed, Generate, Request, Result, Score, WorkerIdentity
+from schemas.requests import Failed, Generate, Generated, Request, Result, Score, WorkerIdentity
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -52,10 +54,11 @@ class ServerWorker:
         *,
         concurrency: int,
         names: bool = True,
+        counter: Counter | None = None,
         api_key: str | None = None,
     ) -> None:
         self.identity = identity
-        self._names = names
+        self._names, self._counter = names, counter
         self._servers, self._pictures, self._patience, self._concurrency = servers, pictures, patience, concurrency
         self._headers = {"Content-Type": "application/json"}
         if api_key:
@@ -90,13 +93,23 @@ class ServerWorker:
                 raise ValueError(f"worker {spec.url!r}: {name} must be at least 1, not {value}")
             if not value > 0:
                 raise ValueError(f"worker {spec.url!r}: {name} must be above 0, not {value}")
+        shown = Pictures(load_image, load_bytes)
+        processor, context = str(spec.option("processor", "")), int(spec.option("max_context", 0))
+        counter = Counter.of(processor, shown.size, context or None) if processor else None
+        if "resize" in dict(spec.options) and spec.switch("resize"):
+            if counter is None:
+                raise ValueError(
+                    f"worker {spec.url!r}: resize needs to know the model's processor: `processor: FOLDER`"
+                )
+            shown.resized = counter.resized
         return cls(
             identity_of(spec),
             [f"{address.rstrip('/')}/chat/completions" for address in spec.target.split(",")],
-            Pictures(load_image, load_bytes),
+            shown,
             Patience(attempts, timeout_s, attempt_s),
             concurrency=concurrency,
             names=spec.switch("picture_names"),
+            counter=counter,
             api_key=os.environ[variable] if variable else None,
         )
 
@@ -130,14 +143,15 @@ class ServerWorker:
         held = self._held[address]
         names = held.names
         spared = {image_id for image_id in pictures(request.messages) if names and image_id in held}
-        return self._body(request, names, spared)
+        count = self._counter.check(request) if self._counter and isinstance(request, Generate) else None
+        return self._body(request, names, spared, count)
 
-    def _body(self, request: Generate | Score, names: bool, spared: Collection[str]) -> Body:
-
+    def _body(self, request: Generate | Score, names: bool, spared: Collection[str], count: Count | None) -> Body:
         def part(image_id: str) -> Mapping[str, Any]:
             return self._pictures.part(image_id, named=names, spared=image_id in spared)
 
-        return Body(json.dumps(wire.body_of(request, self.identity.model, part)).encode(), tuple(spared))
+        data = json.dumps(wire.body_of(request, self.identity.model, part)).encode()
+        return Body(data, names, tuple(spared), count)
 
     async def send(self, request: Generate | Score, address: str, body: Body) -> Reply:
         """One attempt; one in which pictures were spared in vain goes on with all of them. Raises what aiohttp
@@ -148,12 +162,13 @@ class ServerWorker:
             status, reply = await self._post(request, address, body)
             if body.spared and isinstance(reply.result, Failed) and status in _IN_VAIN:
                 held.missed(body.spared)
-                body = await loop.running().build(partial(self._body, request, held.names, ()))
+                body = await loop.running().build(partial(self._body, request, held.names, (), body.count))
                 status, reply = await self._post(request, address, body)
         except aiohttp.ClientConnectorError:
             held.lost()
             raise
-        if status == 200 and held.answered(pictures(request.messages), spared=bool(body.spared)):
+        shown = pictures(request.messages)
+        if status == 200 and held.answered(shown, named=body.named, spared=bool(body.spared)):
             task = asyncio.create_task(self._ask_for_names(held, address))
             self._probes.add(task)  # the loop holds tasks weakly
             task.add_done_callback(self._probes.discard)
@@ -162,7 +177,7 @@ class ServerWorker:
     async def _post(self, request: Generate | Score, address: str, body: Body) -> tuple[int, Reply]:
         status, rest, data = await self._exchange(address, body.data)
         if status == 200:
-            return status, Reply(wire.read(data, request), "answered")
+            return status, Reply(_as_counted(wire.read(data, request), body.count), "answered")
         message = f"HTTP {status}: {data[:500].decode(errors='replace')}"
         again = retry.passing(status)
         failed = Failed(f"http_{status}", message, transient=again)
@@ -184,3 +199,13 @@ class ServerWorker:
             held.told(None)
         else:
             held.told(misses(status, data))
+
+
+def _as_counted(result: Result, count: Count | None) -> Result:
+    """The answer with what its prompt came to; a failure where the server has read another prompt than was sent."""
+    if count is None or not isinstance(result, Generated):
+        return result
+    if result.prompt_tokens not in (0, count.prompt_tokens):  # 0: the server does not say
+        message = f"the server read {result.prompt_tokens} tokens, the model's processor makes {count.prompt_tokens}"
+        return Failed("another_prompt", message)
+    return replace(result, prompt_tokens=count.prompt_tokens, pixels=count.pixels, visual_tokens=count.visual_tokens)

@@ -13,14 +13,14 @@ A, B = "a" * 32, "b" * 32
 
 def test_a_server_is_asked_when_something_was_sent_again() -> None:
     held = Held()
-    assert not held.answered([A], spared=False)
+    assert not held.answered([A], named=held._names)
     assert A not in held and not held.names
-    assert not held.answered([B], spared=False)
-    assert held.answered([B, A], spared=False)
-    assert not held.answered([A], spared=False)  # the question is on its way
+    assert not held.answered([B], named=held._names)
+    assert held.answered([B, A], named=held._names)
+    assert not held.answered([A], named=held._names)  # the question is on its way
     held.told(True)
     assert held.names and A not in held  # it was sent without a name
-    held.answered([A], spared=False)
+    held.answered([A], named=held._names)
     assert A in held and B not in held
 
 
@@ -28,19 +28,19 @@ def test_a_server_is_asked_when_something_was_sent_again() -> None:
 def test_names_that_are_not_proved_are_not_used(told: bool | None) -> None:
     held = Held()
     for _ in range(2):
-        held.answered([A], spared=False)
+        held.answered([A], named=held._names)
     held.told(told)
-    assert not held.answered([A], spared=False)
+    assert not held.answered([A], named=held._names)
     assert A not in held
-    assert held.answered([A], spared=False) is (told is None)  # where it said nothing it is asked again
+    assert held.answered([A], named=held._names) is (told is None)  # where it said nothing it is asked again
 
 
 def test_a_server_that_was_away_is_asked_anew() -> None:
     held = Held()
     for _ in range(2):
-        held.answered([A], spared=False)
+        held.answered([A], named=held._names)
     held.told(True)
-    held.answered([A], spared=False)
+    held.answered([A], named=held._names)
     held.lost()
     assert A not in held and not held.names
 
@@ -49,7 +49,7 @@ def test_names_are_given_up_where_they_do_not_pay() -> None:
     held = Held()
     held.told(True)
     for _ in range(10):
-        held.answered([A], spared=True)
+        held.answered([A], named=True, spared=True)
         held.missed([A])
         assert A not in held
     assert not held.names
@@ -57,7 +57,7 @@ def test_names_are_given_up_where_they_do_not_pay() -> None:
 
 def test_off_means_never() -> None:
     held = Held(ask=False)
-    assert not any(held.answered([A], spared=False) for _ in range(3))
+    assert not any(held.answered([A], named=held._names) for _ in range(3))
 
 
 @given(st.lists(st.sampled_from(["answered", "missed", "lost", "told"]), max_size=30))
@@ -65,7 +65,7 @@ def test_what_it_holds_was_answered_since_it_was_told(events: list[str]) -> None
     held, proved, shown = Held(), False, False
     for event in events:
         if event == "answered":
-            held.answered([A], spared=False)
+            held.answered([A], named=held._names)
             shown = proved
         elif event == "missed":
             held.missed([A])
@@ -80,7 +80,7 @@ def test_it_remembers_no_more_than_it_may() -> None:
     held = Held()
     held.told(True)
     for number in range(REMEMBERED + 1):
-        held.answered([str(number)], spared=False)
+        held.answered([str(number)], named=held._names)
     assert "0" not in held and "1" in held
 
 
