@@ -101,9 +101,8 @@ def _reflections(
     """
     assert right.rollout is not None and right.verdict is not None
     own = len(sample["image_ids"])
-    for wrong in made:
-        if not (wrong.rollout and wrong.verdict and wrong.verdict.correct is False and _answered(wrong)):
-            continue
+    for wrong in filter(_mistaken, made):
+        assert wrong.rollout is not None and wrong.verdict is not None
         turns = wrong.episode.turns + right.episode.turns - 1
         pictures = own + sum(pictures_made(each.episode.steps) for each in (wrong, right))
         said = written(wrong.verdict.parsed)
@@ -126,9 +125,11 @@ def _reflections(
         yield row, wrong
 
 
-def _answered(each: Attempt) -> bool:
-    """Whether an attempt gave an answer of its sample's type."""
-    return bool(each.verdict and each.verdict.parsed is not None) and each.episode.steps[-1]["kind"] == "answer"
+def _mistaken(each: Attempt) -> bool:
+    """Whether an attempt gave an answer of its sample's type, and a wrong one."""
+    verdict = each.verdict
+    given = verdict is not None and verdict.correct is False and verdict.parsed is not None
+    return given and each.episode.steps[-1]["kind"] == "answer"
 
 
 def _producer(p: Parameters, ctx: Context) -> Row:

@@ -80,6 +80,21 @@ def test_a_search_may_find_what_attempts_did_not(lake):
     assert any(row["correct"] and row["purpose"] == "mcts" for row in rows(lake, done, "rollouts"))
 
 
+@pytest.mark.parametrize(
+    ("said_by_all", "ended"),
+    [
+        (WRONG, ("answer", 0, 0)),
+        ("I cannot say.", ("silent", 0, 0)),
+        ('<tool_call>{"name": "rotate", "arguments": {"angle": 90}}</tool_call>', ("turns", 2, 2)),
+    ],
+)
+def test_how_attempts_and_lines_of_a_search_ended_is_recorded(lake, said_by_all, ended):
+    _, done = measured(lake, "Any?", worker=lambda _: said(said_by_all), rollouts=2, iterations=1, max_turns=2)
+    found = rows(lake, done, "rollouts")
+    assert {row["purpose"] for row in found} == {"difficulty", "mcts"}
+    assert {(row["finish"], row["calls"], row["pictures"]) for row in found} == {ended}
+
+
 def test_without_a_search_an_unsolved_sample_is_kept_and_censored(lake):
     found, done = measured(lake, "Never?", rollouts=4, iterations=0)
     assert (found["Never?"]["iterations"], found["Never?"]["censored_at"]) == (None, 4)
