@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipelines.tools import TOOLS
+from pipelines.tools import OFFERED, TOOLS
 from pipelines.tools.tool import Arguments, CallError, Seen, Shown, Tool
 from schemas.ids import Json, canonical
 
@@ -71,10 +71,15 @@ def normal(call: ToolCall) -> ToolCall:
     return ToolCall(call.tool, {name: given[name] for name in _order(type(arguments)) if name in given})
 
 
-def execute(shown: Shown, call: ToolCall, tools: Iterable[str] = TOOLS) -> Seen:
+def execute(shown: Shown, call: ToolCall, tools: Iterable[str] = OFFERED) -> Seen:
     """What the call lets the model see; `tools` names those that it may call. Raises `CallError`."""
     tool, arguments = _checked(call, tools)
     return tool.apply(shown, arguments)
+
+
+def no_tool(name: str) -> str:
+    """How the sentence begins that says that a tool does not exist, or is not offered."""
+    return f"There is no tool {name[:40]!r};"
 
 
 def schema(tool: Tool) -> dict[str, Json]:
@@ -102,7 +107,7 @@ def _order(arguments: type[Arguments]) -> list[str]:
 def _checked(call: ToolCall, tools: Iterable[str]) -> tuple[Tool, Arguments]:
     known = list(tools)
     if call.tool not in known:
-        raise CallError(f"There is no tool {call.tool[:40]!r}; {_nearest(call.tool, known, 'there are')}")
+        raise CallError(f"{no_tool(call.tool)} {_nearest(call.tool, known, 'there are')}")
     tool = TOOLS[call.tool]
     try:
         return tool, tool.parameters.model_validate(dict(call.arguments))

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 from PIL import Image
 from pydantic import Field
 
 from pipelines import ocr
 from pipelines.tools.coerce import SCALE
-from pipelines.tools.tool import Box, Parameters, Tool, cut, on_picture, pixel_box
+from pipelines.tools.tool import Box, Parameters, Tool, cut, on_picture, pixel_box, unmarked
 
 MOST_LINES = 40
 MOST_CHARACTERS = 120
-_MARKUP = re.compile(r"<(?=[|/\w])")
 
 
 class Ocr(Parameters):
@@ -36,8 +33,7 @@ def _apply(image: Image.Image, arguments: Ocr) -> str:
 
 
 def _quoted(text: str) -> str:
-    """What a picture says is never markup: it could end a turn, or call a tool, in the picture's name."""
-    plain = _MARKUP.sub("‹", "".join(c if c.isprintable() else " " for c in text))
+    plain = unmarked(text.replace("\n", " "))
     return f'"{plain if len(plain) <= MOST_CHARACTERS else plain[: MOST_CHARACTERS - 1] + "…"}"'
 
 

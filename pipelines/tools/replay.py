@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from pipelines.tools import TOOLS
+from pipelines.tools.calls import no_tool
 from pipelines.tools.environment import LIMIT, Rules, act
 from pipelines.tools.tool import CallError, Seen, Shown
 from schemas.ids import canonical_json, picture_id
@@ -17,7 +18,7 @@ from schemas.ids import canonical_json, picture_id
 __all__ = ["LIMIT", "Mismatch", "Replay", "again", "observation", "replay", "with_observations"]
 
 FREE = Rules(images=maxsize, tools=tuple(TOOLS))
-"""A trace does not say under which rules it was made; what it may not do, it will not have done."""
+"""Room for every picture, and every tool."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,14 @@ class Replay:
 
 
 def again(shown: Shown, action: Mapping[str, Any], seen: Mapping[str, Any] | None = None) -> Seen:
-    """What an action of a trace gives. If the trace says (`seen`) that there was no room for a picture, so be it."""
-    if seen is not None and seen["image_id"] is None and seen["text"] == LIMIT:
-        return Seen(text=LIMIT, refused=True)
+    """What an action of a trace gives.
+
+    If the trace says (`seen`) that there was no room for its picture, or that its tool was not offered, so be it: a
+    trace does not hold the rules under which it was made. Such a call is refused, whatever it would have given.
+    """
+    told = seen["text"] if seen is not None and seen["image_id"] is None else None
+    if told and (told == LIMIT or (action["tool"] and told.startswith(no_tool(action["tool"])))):
+        return Seen(text=told, refused=True)
     return act(shown, action, FREE)
 
 

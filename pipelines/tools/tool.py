@@ -9,6 +9,7 @@ model saw it. They become pixels by integer arithmetic only, so that replay is e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeAlias
@@ -21,6 +22,8 @@ from pipelines.tools.coerce import SCALE
 
 MIN_SIDE = 4
 MAX_ASPECT = 100
+
+_MARKUP = re.compile(r"<(?=[|/\w])")
 
 
 class CallError(ValueError):
@@ -119,6 +122,11 @@ def on_picture(apply: Callable[[Image.Image, Any], Image.Image | str]) -> Callab
         return Seen(text=made) if isinstance(made, str) else Seen(made)
 
     return applied
+
+
+def unmarked(text: str) -> str:
+    """What a tool read or printed is never markup: it could end a turn, or call a tool, in the tool's name."""
+    return _MARKUP.sub("‹", "".join(c if c.isprintable() or c == "\n" else " " for c in text))
 
 
 def pixel_box(box: tuple[int, int, int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -31,7 +31,7 @@ def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]
 
 
 COMMANDS = sorted(" ".join(path) for path in leaves(typer.main.get_command(app)))
-FOR_PEOPLE = {"serve"}
+FOR_PEOPLE = {"serve", "tools serve"}
 """Commands that have nothing to tell a program."""
 HEAVY = ("torch", "transformers", "trl", "apache_beam", "prefect", "duckdb", "datasets")
 
@@ -54,6 +54,14 @@ def test_a_trainer_that_is_none_is_told_with_those_that_are() -> None:
     result = CliRunner().invoke(app, ["train", "dpo"])
     assert result.exit_code == 2
     assert "dpo" in result.output and "sft" in result.output and "grpo" in result.output
+
+
+def test_the_tools_are_listed_as_models_are_told_them() -> None:
+    told = json.loads(CliRunner().invoke(app, ["tools", "list", "--json"]).output)
+    names = [each["function"]["name"] for each in told]
+    assert names[:3] == ["crop", "zoom", "rotate"] and {"mask", "ocr", "measure", "select_frame"} < set(names)
+    shown = CliRunner().invoke(app, ["tools", "list"]).output
+    assert all(name in shown for name in names)
 
 
 def test_a_folder_that_shadows_a_package_is_named(tmp_path: Path) -> None:

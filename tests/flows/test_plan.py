@@ -33,6 +33,14 @@ def test_a_parameter_changes_the_keys_of_its_stage_and_of_what_follows(tmp_path:
     assert changed == {"r1/curate", *trained, *(name.replace("r1/", "r1/evaluate_") for name in trained)}
 
 
+def test_a_recipe_names_the_tools_that_it_offers(tmp_path: Path) -> None:
+    before, after = planned(tmp_path), planned(tmp_path, stages__explore__tools=["ocr", "crop"])
+    assert before["r1/explore"] != after["r1/explore"] and before["r1/synthesize"] == after["r1/synthesize"]
+    assert after == planned(tmp_path, stages__explore__tools=["crop", "ocr"]), "their order says nothing"
+    with pytest.raises(RecipeError, match=r"stages.grpo: tools: there is no tool 'corp'; did you mean 'crop'\?"):
+        planned(tmp_path, stages__grpo__tools=["corp"])
+
+
 def test_how_work_is_cut_changes_no_key(tmp_path: Path) -> None:
     assert planned(tmp_path) == planned(tmp_path, execution__part_rows=3, execution__processes=2)
 

@@ -17,10 +17,12 @@ from tests.pipelines.jobs import IDENTITY, given, picture, reasons, rows, run, s
 PHOTO = picture(1)
 CROP = '<tool_call>\n{"name": "crop", "arguments": {"bbox_2d": [0, 0, 500, 500]}}\n</tool_call>'
 OTHER = '<tool_call>\n{"name": "crop", "arguments": {"bbox_2d": [500, 500, 1000, 1000]}}\n</tool_call>'
+MEASURE = '<tool_call>\n{"name": "measure", "arguments": {"box": "0, 0, 500, 500"}}\n</tool_call>'
 TALES = {
     "Red?": ["It looks red.\n<answer>red</answer>"],
     "Look!": [f"Closer.\n{CROP}", "Red.\n<answer>red</answer>"],
     "Blue?": ["<answer>blue</answer>"],
+    "Measure!": [f"How large?\n{MEASURE}", "Red.\n<answer>red</answer>"],
     "Silent?": ["I do not know."],
     "Broken?": [],
 }
@@ -61,6 +63,26 @@ def test_three_samples(lake):
     checks = run(lake, VERIFY, VerifyParameters(), upstream, done.key)
     assert checks.counts.kept == 2
     assert lake.image(look["steps"][2]["image_id"]).size == (32, 32)
+
+
+def test_words_of_a_tool_are_proven_as_pictures_are(lake):
+    _, upstream, done = explored(lake, "Measure!", attempts=1)
+    (trace,) = rows(lake, done, "traces")
+    said_so = "The box is 32 pixels wide and 32 high: 1024 pixels, 25.0 % of the picture."
+    assert [step["text"] for step in trace["steps"] if step["kind"] == "observation"] == [said_so]
+    assert json.loads(trace["steps"][1]["arguments"]) == {"bbox_2d": [0, 0, 500, 500]}, "in its plain form"
+    (check,) = rows(lake, run(lake, VERIFY, VerifyParameters(), upstream, done.key), "checks")
+    assert (check["replayed"], check["actions"], check["region_seen"]) == (1, 1, None)
+
+
+def test_a_tool_that_is_not_offered_does_not_exist(lake):
+    _, upstream, done = explored(lake, "Look!", attempts=1, tools=["rotate", "measure"])
+    (trace,) = rows(lake, done, "traces")
+    assert trace["steps"][2]["text"] == "There is no tool 'crop'; there are rotate, measure."
+    assert json.loads(trace["producer"])["sampling"]["tools"] == ["rotate", "measure"]
+    (rollout,) = rows(lake, done, "rollouts")
+    assert json.loads(rollout["sampling"])["tools"] == ["rotate", "measure"]
+    assert set(reasons(lake, run(lake, VERIFY, VerifyParameters(), upstream, done.key)).values()) == {"bad_call"}
 
 
 def test_silence_is_no_wrong_answer_and_an_error_is_no_answer(lake):

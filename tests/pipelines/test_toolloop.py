@@ -6,6 +6,7 @@ from PIL import Image
 from pipelines.prompts import conversation, step
 from pipelines.toolloop import converse, together
 from pipelines.tools import picture_id
+from pipelines.tools.environment import LocalEnvironment, Lost
 from pipelines.tools.replay import LIMIT, replay
 from schemas.messages import pictures
 from schemas.requests import Failed, Generated, Sampling
@@ -97,6 +98,32 @@ def test_pictures_end():
     assert requests[2].messages[-1].text == LIMIT
     assert len(store) == 1 and episode.finish == "answer"
     assert replay([BLUE], episode.steps).mismatches == ()
+
+
+def test_words_of_a_tool_need_no_room_for_a_picture():
+    measure = '<tool_call>{"name": "measure", "arguments": {"points": [[0, 0], [500, 0]]}}</tool_call>'
+    episode, requests, store = talk(measure, "<answer>1</answer>", max_images=1)
+    assert requests[1].messages[-1].text == "The distance is 20.0 pixels: 20.0 right."
+    assert not store and replay([BLUE], episode.steps).matched == 1
+
+
+def test_where_the_tools_are_lost_there_is_no_attempt():
+    class Gone(LocalEnvironment):
+        def step(self, trajectory, turn):
+            raise Lost("the tool server does not answer")
+
+    episode, _, _ = talk(CROP, environment=Gone())
+    assert (episode.finish, episode.answer) == ("failed", None)
+    assert episode.failed == Failed("tools", "the tool server does not answer", transient=True)
+
+
+def test_an_episode_that_nobody_finishes_lets_its_pictures_go():
+    environment = LocalEnvironment()
+    asking = converse(sample(), [BLUE], Store(), sampling=SAMPLING, seed=1, purpose="p", environment=environment)
+    next(asking)
+    assert environment.open == 1
+    asking.close()
+    assert environment.open == 0
 
 
 def test_a_failed_request_is_no_answer():
