@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from pipelines.tasks import FAMILIES
-from pipelines.tools import TOOLS, Shown
+from pipelines.tools import OFFERED, Shown
 from pipelines.tools.calls import ToolCall, execute
 
 CALLS: tuple[tuple[str, int, str, dict[str, Any]], ...] = (
@@ -60,7 +60,7 @@ def cell(family: str, dial: int, tool: str, arguments: dict[str, Any]) -> Image.
 
 
 def main(out: Path) -> None:
-    assert [tool for _, _, tool, _ in CALLS] == list(TOOLS)
+    assert [tool for _, _, tool, _ in CALLS] == list(OFFERED)
     cells = [cell(*call) for call in CALLS]
     wide, high = cells[0].width + GAP, cells[0].height + GAP
     sheet = Image.new("RGB", (ACROSS * wide + GAP, -(-len(cells) // ACROSS) * high + GAP), BACK)

@@ -54,15 +54,18 @@ def serve_tools(
     request: Annotated[int, typer.Option(min=1, help="Most MiB of one request.")] = 64,
     images: Annotated[int, typer.Option(min=1, help="Most pictures in one trajectory.")] = 32,
     idle: Annotated[float, typer.Option(min=0.1, help="Seconds after which an unused trajectory is released.")] = 600.0,
+    python: Annotated[bool, typer.Option("--python", help="Offer `python` as well: programs, in the sandbox.")] = False,
 ) -> None:
     """Serve the tools over HTTP, for rollouts on other machines: docs/tools.md has the protocol.
 
     It asks for no password: listen to other machines (`--host 0.0.0.0`) only in a network that you trust.
     Example: `evolens tools serve --port 8801 --idle 120`
     """
+    from pipelines.tools import OFFERED
     from pipelines.tools.remote.server import Bounds, listen, serve
 
+    tools = (*OFFERED, "python") if python else OFFERED
     where = listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     console.out.print(f"tool server: http://{shown}:{where.getsockname()[1]}", markup=False)
-    serve(Bounds(trajectories, memory, request, images, idle), where)
+    serve(Bounds(trajectories, memory, request, images, idle, tools), where)

@@ -4,12 +4,13 @@ Why: a trace teaches. One call that the tool refuses, one observation that it wo
 verifier does not accept, and the model learns to make it up. So every action is carried out again and compared, pixel
 for pixel and word for word, every answer is judged by the sample's own verifier, and where a sample declares the region
 that must be looked at, a trace that cuts or enlarges must have had it in view whole: a right answer from a wrong crop
-is luck.
+is luck. A program in a trace is run again only where the recipe says so, and in the sandbox.
 
 Reads `traces` with their `samples`. Writes `checks`. A drop names the first rule that did not hold: `altered_trace`,
-`altered_sample`, `altered_picture` (`pipelines.seals`), `bad_call`, `replay_mismatch` (value: observations that agree,
-threshold: actions), `not_wrong` (the first attempt of a reflection), `no_answer`, `wrong_answer`, `no_verdict`,
-`region_missed` (value: the share of the region that was in view).
+`altered_sample`, `altered_picture` (`pipelines.seals`), `program` (where none may be run), `bad_call`,
+`replay_mismatch` (value: observations that agree, threshold: actions), `not_wrong` (the first attempt of a
+reflection), `no_answer`, `wrong_answer`, `no_verdict`, `region_missed` (value: the share of the region that was in
+view).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipelines.reflection import proven_wrong
 from pipelines.seals import broken_seal
 from pipelines.stage import Context, Stage
-from pipelines.tools import TOOLS, crop, zoom
+from pipelines.tools import TOOLS, crop, python, zoom
 from pipelines.tools.frames import SelectFrame
 from pipelines.tools.replay import replay
 from pipelines.tools.tool import pixel_box
@@ -46,11 +47,12 @@ IN_PLACE = {"draw_line", "draw_box", "mark_point", "label", "select_frame"}
 
 
 class Parameters(BaseModel):
-    """How much of a region must have been seen."""
+    """How much of a region must have been seen, and whether programs may be run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     coverage: float = Field(1.0, gt=0, le=1, description="Share of a declared region that one view must contain.")
+    programs: bool = Field(False, description="Whether programs in traces may be run again, in the sandbox.")
 
 
 def run(row: dict[str, Any], p: Parameters, ctx: Context) -> Outcome:
@@ -61,6 +63,8 @@ def run(row: dict[str, Any], p: Parameters, ctx: Context) -> Outcome:
         return Drop(altered)
     if row["origin"] == "reflection" and not proven_wrong(row["trace"], row):
         return Drop("not_wrong")
+    if not p.programs and any(step["tool"] == python.TOOL.name for step in steps):
+        return Drop("program")
     again = replay(pictures, steps)
     if again.refused:
         return Drop("bad_call")

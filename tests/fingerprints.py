@@ -34,7 +34,7 @@ FEATURES = (
     "pipelines/workers/shipped.py",
     *ENCODING,
 )
-TOOLING = ("pipelines/tools", "pipelines/ocr.py")
+TOOLING = ("pipelines/tools", "pipelines/sandbox", "pipelines/ocr.py")
 TRACES = (*TOOLING, "pipelines/prompts.py")
 ATTEMPTS = ("pipelines/attempts.py", "pipelines/toolloop.py", "pipelines/verifiers", *TRACES, *ANSWERING)
 DRAWING = ("pipelines/tasks/draw.py", "pipelines/captions/words.py")

@@ -48,7 +48,7 @@ def test_other_pictures_may_be_shown():
 def test_the_described_style_says_how_to_call_every_tool():
     described = conversation(SAMPLE, style="described")
     assert described[0].role == "system"
-    assert all(f'"name": "{name}"' in described[0].text for name in prompts.TOOLS)
+    assert all(f'"name": "{name}"' in described[0].text for name in prompts.OFFERED)
     assert described[1:] == conversation(SAMPLE)
     assert prompts.prompt_hash("described") != prompts.prompt_hash("plain")
 

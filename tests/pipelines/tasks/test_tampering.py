@@ -14,7 +14,7 @@ from PIL import Image
 from pipelines.prompts import step
 from pipelines.tasks import FAMILIES
 from pipelines.tasks.rows import trace_row
-from pipelines.tools import TOOLS, CallError
+from pipelines.tools import OFFERED, CallError
 from pipelines.tools.replay import replay, with_observations
 from schemas.ids import picture_id
 from schemas.outcome import Drop, Keep
@@ -38,7 +38,7 @@ CALLS = {
     "measure": {"points": [[100, 100], [700, 900]]},
     "select_frame": {"index": 1},
 }
-"""One call of every tool."""
+"""One call of every tool that is offered."""
 WHOLE = {"bbox_2d": [0, 0, 1000, 1000], "target_image": 1}
 
 
@@ -67,7 +67,7 @@ def test_every_change_of_an_oracle_trace_is_caught(name: str, dial: int) -> None
         assert tried["argument"] >= 6 and tried["pixel of an observation"] >= 6 and tried["action dropped"] >= 2
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("tool", OFFERED)
 def test_every_change_of_a_call_is_caught_whatever_the_tool(tool: str) -> None:
     whole, other = (told("counting", 1, FAMILIES["counting"].make(seed, 1)) for seed in (1, 2))
     own = [whole.pictures[name] for name in whole.sample["image_ids"]]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipelines.tools import TOOLS, CallError, Shown, calls, picture_id
+from pipelines.tools import OFFERED, TOOLS, CallError, Shown, calls, picture_id
 from pipelines.tools.calls import ToolCall
 from tests.pipelines.tools import strategies
 
@@ -55,7 +55,7 @@ def test_arguments_are_read_leniently(written, read):
 ALL = [0, 0, 900, 900]
 BAD = [
     ("croop", {}, "There is no tool 'croop'; did you mean crop?"),
-    ("python", {}, f"There is no tool 'python'; there are {', '.join(TOOLS)}."),
+    ("python", {}, f"There is no tool 'python'; there are {', '.join(OFFERED)}."),
     ("crop", {}, "crop needs the argument bbox_2d."),
     ("crop", {"bbox_2d": [1, 2, 3]}, "crop: bbox_2d: [1, 2, 3] is not a list of 4 numbers [x0, y0, x1, y1]."),
     ("crop", {"bbox_2d": [1, 2, "x", 4]}, "crop: bbox_2d: 'x' is not a number."),

@@ -225,4 +225,4 @@ def test_any_server_may_be_named_by_mistake() -> None:
 def test_what_is_offered_is_told(url: str) -> None:
     told_so = httpx.get(f"{url}/tools").json()
     assert {each["function"]["name"] for each in told_so["tools"]} >= {"crop", "ocr", "measure"}
-    assert set(told_so["libraries"]) == {"pillow", "rapidocr", "onnxruntime"}
+    assert set(told_so["libraries"]) == {"pillow", "numpy", "rapidocr", "onnxruntime"}
