@@ -25,6 +25,7 @@ class GroupTrainer(GRPOTrainer):
     """GRPO that checks its pictures: their effect before the first step that shows two, and that none was dropped."""
 
     effect: ImageEffect | None = None
+    _sync_tool_dicts: list[dict[str, Any]]  # TRL's: the tools of each rollout, by name
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
