@@ -121,6 +121,8 @@ class Desk:
                 task = self.loop.asyncio.create_task(self._serve(ticket, address))
                 self._tasks.add(task)  # the loop holds tasks weakly
                 task.add_done_callback(self._tasks.discard)
+        if self._waiting and self._gone(now - self._patience.timeout_s):
+            self._dismiss(now)
         self._look_again(now)
 
     def _choose(self, now: float) -> str | None:
@@ -143,13 +145,19 @@ class Desk:
     def _look(self) -> None:
         self._alarm = None
         since = self._clock() - self._patience.timeout_s
-        gone = all(limit.closed and limit.silent_since <= since for limit in self._servers.values())
-        if gone or self._answered <= since:
-            silence = f"no server has answered anything for {self._patience.timeout_s:g} s"
-            for ticket in self._waiting.take(lambda each: each.began is None and (gone or each.arrived <= since)):
-                if ticket.future.set_running_or_notify_cancel():
-                    self._settle(ticket, Failed("timeout", silence, transient=True))
+        if self._answered <= since:
+            self._dismiss(since)
         self._pump()
+
+    def _gone(self, since: float) -> bool:
+        return all(limit.closed and limit.silent_since <= since for limit in self._servers.values())
+
+    def _dismiss(self, arrived: float) -> None:
+        """Give up what came before and was never sent."""
+        silence = f"no server has answered anything for {self._patience.timeout_s:g} s"
+        for ticket in self._waiting.take(lambda each: each.began is None and each.arrived <= arrived):
+            if ticket.future.set_running_or_notify_cancel():
+                self._settle(ticket, Failed("timeout", silence, transient=True))
 
     async def _serve(self, ticket: Ticket, address: str) -> None:
         """One attempt, and what follows from it; then whatever there is room for now."""

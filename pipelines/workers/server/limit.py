@@ -63,6 +63,8 @@ class Limit:
         self.limit = min(START, float(ceiling))
         self.in_flight = 0
         self.opens = 0.0
+        self.silent_since = 0.0
+        """When the first of the present troubles came; of use while `closed`."""
         self._closed_at = 0.0
         self._trouble = 0
         self._doubling = True
@@ -103,6 +105,8 @@ class Limit:
             self._move(-REFUSED)
         if sent < self._closed_at:
             return  # it was on its way when the gate closed, and tells nothing new
+        if self._trouble == 0:
+            self.silent_since = now
         self._trouble += 1
         if self.closed:
             pause = FIRST_PAUSE_S * 2.0 ** min(self._trouble - STREAK, 16)

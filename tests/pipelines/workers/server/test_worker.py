@@ -78,7 +78,10 @@ def serve(behave: Callable[[int, dict[str, Any]], tuple[int, dict[str, str], Any
 
         def log_message(self, *_: Any) -> None: ...
 
-    http_server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Crowded(http.server.ThreadingHTTPServer):
+        request_queue_size = 256  # with 5, the usual, clients that come together wait a second to connect again
+
+    http_server = Crowded(("127.0.0.1", 0), Handler)
     http_server.daemon_threads = True
     http_server.block_on_close = False
     thread = threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
