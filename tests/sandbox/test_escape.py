@@ -91,6 +91,13 @@ def test_there_are_many_attacks_and_each_is_its_own() -> None:
     assert len({(attack.program, attack.then) for attack in ATTACKS}) == len(ATTACKS)
 
 
+def test_the_threat_model_names_only_attacks_that_there_are() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    _, _, table = page.partition("| what could be done")
+    named = set(re.findall(r"`([a-z0-9]+(?:-[a-z0-9]+)+)`", table.partition("\n\n")[0]))
+    assert len(named) > 60 and named <= {attack.name for attack in ATTACKS}
+
+
 def honest(box: Sandbox) -> bool:
     ran: Ran = box.run("print(sum(range(10)))")
     return ran.stdout == "45\n" and ran.error is None
