@@ -64,7 +64,9 @@ class VLLMWorker:
         """
         identity = identity_of(spec)
         order = order_of(spec, identity)
-        passed = {"model": order.name} | {name: each for name, each in spec.options if name in OPTIONS["openai"]}
+        passed: dict[str, str | int | float] = {"model": order.name}
+        passed |= {} if on_hub(spec) else {"processor": str(folder_of(spec))}
+        passed |= {name: each for name, each in spec.options if name in OPTIONS["openai"]}
 
         def worker_at(address: str) -> ServerWorker:
             asked = WorkerSpec(f"openai:{address}", options=tuple(passed.items()))
@@ -129,6 +131,7 @@ def order_of(spec: WorkerSpec, identity: WorkerIdentity) -> Order:
     command = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--host", HOST, "--port", "{port}"]
     command += ["--model", spec.target if on_hub(spec) else str(folder_of(spec).resolve())]
     command += ["--served-model-name", identity.name, "--override-generation-config", json.dumps(_NEUTRAL)]
+    command += ["--chat-template-content-format", "openai"]  # what it takes for "string" it joins by line breaks
     command += ["--revision", spec.revision] if spec.revision and on_hub(spec) else []
     command += ["--max-model-len", str(spec.option("max_context", 0))] if spec.option("max_context", 0) else []
     command += [*(_ON_CPU if on_cpu else ()), "--disable-uvicorn-access-log"]

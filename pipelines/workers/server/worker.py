@@ -94,8 +94,8 @@ class ServerWorker:
             if not value > 0:
                 raise ValueError(f"worker {spec.url!r}: {name} must be above 0, not {value}")
         shown = Pictures(load_image, load_bytes)
-        processor, context = str(spec.option("processor", "")), int(spec.option("max_context", 0))
-        counter = Counter.of(processor, shown.size, context or None) if processor else None
+        processor, context = spec.option("processor", "off"), int(spec.option("max_context", 0))
+        counter = None if processor in ("off", False) else Counter.of(str(processor), shown.size, context or None)
         if "resize" in dict(spec.options) and spec.switch("resize"):
             if counter is None:
                 raise ValueError(

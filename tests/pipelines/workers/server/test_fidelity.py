@@ -36,7 +36,7 @@ def test_ten_thousand_rows_see_their_pictures(tmp_path: Path, monkeypatch: pytes
     folder, port = tmp_path / "pictures", tmp_path / "port"
     folder.mkdir()
     rows.draw(folder, SEED)
-    server = subprocess.Popen([sys.executable, "-m", "tests.pipelines.workers.server.echo", str(port), "260"])
+    server = subprocess.Popen([sys.executable, "-m", "tests.pipelines.workers.server.echo", str(port), "305"])
     try:
         while not port.exists():
             assert server.poll() is None
