@@ -51,8 +51,8 @@ class Pace:
         self.seconds += fresh * (seconds - self.seconds)
         self.tokens += fresh * (tokens + PROMPT_TOKENS - self.tokens)
         pace = self.seconds / self.tokens
-        self.usual += max(1 / 256, 1 / self.seen) * (pace - self.usual)
-        return self.seen > 16 and pace > SLOW * self.usual
+        self.usual += (1 / self.seen if self.seen <= START else 1 / 256) * (pace - self.usual)
+        return self.seen > START and pace > SLOW * self.usual
 
 
 class Limit:

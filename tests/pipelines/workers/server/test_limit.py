@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -131,6 +132,42 @@ def test_a_server_that_slows_down_is_given_less() -> None:
         for _ in range(sent):
             limit.ended("answered", now, now + 15, 20)
     assert limit.limit < 40
+
+
+def long_and_short(chance: random.Random, _: int) -> int:
+    return min(512, 1 + int(chance.lognormvariate(3, 1.2)))
+
+
+def short_then_long(chance: random.Random, number: int) -> int:
+    return 2 if number // 500 % 2 else chance.randrange(100, 300)
+
+
+def rate(step_s: float, row_s: float, length: Callable[[random.Random, int], int], adaptive: bool) -> float:
+    """Tokens a second of a server that gives each request it holds a token in every step, which takes so long."""
+    chance, limit, held = random.Random(0), Limit(128), list[tuple[int, int, float]]()
+    now, sent, tokens = 0.0, 0, 0
+    while sent < 2000:
+        while limit.room(now) if adaptive else len(held) < 128:
+            limit.send()
+            held.append((length(chance, sent), 0, now))
+            sent += 1
+        now += step_s + row_s * len(held)
+        tokens += len(held)
+        held = [(wanted, said + 1, since) for wanted, said, since in held]
+        for wanted, said, since in held:
+            if said == wanted:
+                limit.ended("answered", since, now, said)
+        held = [each for each in held if each[1] < each[0]]
+    return tokens / now
+
+
+@pytest.mark.parametrize("length", [long_and_short, short_then_long])
+@pytest.mark.parametrize(("step_s", "row_s"), [(0.02, 0.0002), (0.005, 0.001), (0, 0.004)])
+def test_a_server_that_batches_is_kept_as_busy_as_by_the_best_limit(
+    length: Callable[[random.Random, int], int], step_s: float, row_s: float
+) -> None:
+    """Lengths that differ, and work that changes, must not look like overload."""
+    assert rate(step_s, row_s, length, adaptive=True) > 0.93 * rate(step_s, row_s, length, adaptive=False)
 
 
 QUEUED = st.lists(st.tuples(st.floats(0, 1000), st.integers(-8, 8)), max_size=40)
