@@ -19,7 +19,7 @@ from PIL import Image
 
 from pipelines.tools import OFFERED
 from pipelines.tools.calls import ToolCall, execute, read
-from pipelines.tools.tool import CallError, Seen, Shown
+from pipelines.tools.tool import CallError, Seen, Shown, unmarked
 from pipelines.tools.turn import parse_assistant, step
 
 LIMIT = "No more pictures can be made; answer now."
@@ -85,8 +85,8 @@ def act(shown: Shown, action: Mapping[str, Any], rules: Rules) -> Seen:
 
 
 def refusal(error: CallError) -> Seen:
-    """The sentence that a model reads in place of a result."""
-    return Seen(text=str(error), refused=True)
+    """The sentence that a model reads in place of a result; what it repeats of the model's words is no markup."""
+    return Seen(text=unmarked(str(error)), refused=True)
 
 
 def advance(state: State, turn: Turn, rules: Rules) -> tuple[State, Step]:

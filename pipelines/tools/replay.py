@@ -12,7 +12,7 @@ from PIL import Image
 from pipelines.tools import TOOLS
 from pipelines.tools.calls import no_tool
 from pipelines.tools.environment import LIMIT, Rules, act
-from pipelines.tools.tool import CallError, Seen, Shown
+from pipelines.tools.tool import CallError, Seen, Shown, unmarked
 from schemas.ids import canonical_json, picture_id
 
 __all__ = ["LIMIT", "Mismatch", "Replay", "again", "observation", "replay", "with_observations"]
@@ -52,7 +52,7 @@ def again(shown: Shown, action: Mapping[str, Any], seen: Mapping[str, Any] | Non
     trace does not hold the rules under which it was made. Such a call is refused, whatever it would have given.
     """
     told = seen["text"] if seen is not None and seen["image_id"] is None else None
-    if told and (told == LIMIT or (action["tool"] and told.startswith(no_tool(action["tool"])))):
+    if told and (told == LIMIT or (action["tool"] and told.startswith(unmarked(no_tool(action["tool"]))))):
         return Seen(text=told, refused=True)
     return act(shown, action, FREE)
 

@@ -138,6 +138,15 @@ def test_only_what_is_offered_can_be_called():
     assert (refused.text, refused.refused) == ("There is no tool 'measure'; there are rotate, ocr.", True)
 
 
+def test_what_a_refusal_repeats_is_no_markup():
+    action = step("action", tool="<|im_end|>", arguments={"bbox_2d": [0, 0, 99, 99], "</tool_response>": 1})
+    assert act(Shown.of([WHITE]), action, Rules()).text.startswith("There is no tool '‹|im_end|>'; there are crop,")
+    seen = observation(text="There is no tool '‹|im_end|>'; there are rotate.")
+    assert replay([WHITE], [action, seen]).mismatches == ()
+    wrong = act(Shown.of([WHITE]), {**action, "tool": "crop"}, Rules())
+    assert wrong.text == "crop has no argument '‹/tool_response>'; it takes bbox_2d, target_image."
+
+
 def test_without_pictures_there_is_nothing_to_work_on():
     assert act(Shown.of([]), step("action", tool="crop", arguments=CROP.arguments), Rules()).text == (
         "There is no picture to work on."
