@@ -287,9 +287,13 @@ TABLES: dict[str, pa.Schema] = {
         requests=_int,
         prompt_tokens=_int,
         completion_tokens=_int,
-        cached=_int,
+        cached=_int,  # of the requests: answered from the cache, for nothing; no other column but the next counts them
         retries=_int,
         host=_text,
+        cached_tokens=_int,
+        visual_tokens=_int,  # of the prompt tokens: those that stand for pictures
+        pixels=_int,
+        request_ms=_int,  # from each request's first sending to its answer; many are under way at once
     ),
 }
 

@@ -13,10 +13,23 @@ from dataclasses import dataclass
 from pipelines.lake import Lake
 from pipelines.stage import WorkerSpec
 from schemas.ids import canonical_json
-from schemas.requests import Generated, Request, Result, Scored, Server, Vector, Worker, WorkerIdentity
+from schemas.requests import Failed, Generated, Request, Result, Server, Vector, Worker, WorkerIdentity
 
 KEPT = 2
 """How many connected workers a process keeps: a model may fill its memory."""
+
+COUNTED = (
+    "requests",
+    "prompt_tokens",
+    "completion_tokens",
+    "cached",
+    "retries",
+    "cached_tokens",
+    "visual_tokens",
+    "pixels",
+    "request_ms",
+)
+"""The columns of table `cost` that a worker's answers fill."""
 
 _CONNECTED: OrderedDict[tuple[str, str, bytes], Shared] = OrderedDict()
 _LOCK = threading.Lock()
@@ -55,7 +68,7 @@ class Meter:
         self._worker = shared.worker
         self._model: AbstractContextManager[object] = shared.lock if shared.worker.in_waves else nullcontext()
         self._lock = threading.Lock()
-        self.usage = {"requests": 0, "prompt_tokens": 0, "completion_tokens": 0, "retries": 0}
+        self.usage: dict[str, int] = dict.fromkeys(COUNTED, 0)
 
     @property
     def identity(self) -> WorkerIdentity:
@@ -83,11 +96,26 @@ class Meter:
             self._count(future.result())
 
     def _count(self, result: Result) -> None:
+        counted = {"requests": 1, **spent(result)}
         with self._lock:
-            self.usage["requests"] += 1
-            if isinstance(result, Generated | Scored):
-                self.usage["prompt_tokens"] += result.prompt_tokens
-            if isinstance(result, Generated):
-                self.usage["completion_tokens"] += result.completion_tokens
-            if not isinstance(result, Vector):
-                self.usage["retries"] += result.attempts - 1
+            for name, value in counted.items():
+                self.usage[name] += value
+
+
+def spent(result: Result) -> dict[str, int]:
+    """What an answer cost, as columns of table `cost`; one from the cache cost nothing but its look-up."""
+    if isinstance(result, Vector):
+        return {}
+    if isinstance(result, Failed):
+        return {"retries": result.attempts - 1}
+    said = result.completion_tokens if isinstance(result, Generated) else 0
+    if result.cached:
+        return {"cached": 1, "cached_tokens": result.prompt_tokens + said}
+    seen = {"visual_tokens": result.visual_tokens, "pixels": result.pixels} if isinstance(result, Generated) else {}
+    return {
+        "prompt_tokens": result.prompt_tokens,
+        "completion_tokens": said,
+        "retries": result.attempts - 1,
+        "request_ms": round(1000 * result.seconds),
+        **seen,
+    }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-import time
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from pipelines import waves
 from pipelines.lake import Lake, files, leases
 from pipelines.lake.images import stage_pack
 from pipelines.lake.parts import ARTIFACTS, PACKS, PartFile, describe, pack_name, part_name, write_table
+from pipelines.runner.clock import CLOCK, Share
 from pipelines.runner.meter import Meter, connected
 from pipelines.runner.tally import UNFIT, Left, Tally, check_fit, check_rows, only_children, stable
 from pipelines.stage import Context, Paths, StageCall
@@ -83,16 +83,16 @@ def read_receipts(work: Path) -> dict[int, Receipt]:
 
 def run_part(task: PartTask) -> Receipt:
     """Run one part to its receipt. Raises `LeaseLost` when another process has taken the stage over."""
-    began = time.monotonic()
     lake = Lake(task.root)
     owner = (task.key, task.index)
     try:
-        return _run(task, lake, owner, began)
+        with CLOCK.share() as share:
+            return _run(task, lake, owner, share)
     finally:
         lake.pictures.release(owner)
 
 
-def _run(task: PartTask, lake: Lake, owner: object, began: float) -> Receipt:
+def _run(task: PartTask, lake: Lake, owner: object, share: Share) -> Receipt:
     call, stage = task.call, task.call.stage
     meter = Meter(connected(lake, call.worker)) if call.worker else None
     paths = Paths(
@@ -117,7 +117,7 @@ def _run(task: PartTask, lake: Lake, owner: object, began: float) -> Receipt:
     if "images" in tables:
         tables["images"] = _pictures_once(lake, call.inputs, tables["images"], set(lake.pictures.held(owner)))
     cost = {"stage": stage.name, "part": task.index, "host": socket.gethostname()}
-    tables["cost"] = table_of("cost", [cost | {"seconds": time.monotonic() - began} | (meter.usage if meter else {})])
+    tables["cost"] = table_of("cost", [cost | {"seconds": share.seconds} | (meter.usage if meter else {})])
     written = _publish(task, lake, owner, tables, paths)
     receipt = Receipt(task.index, task.attempt, counts, tally.transient, tuple(written))
     work = lake.work(task.key)
