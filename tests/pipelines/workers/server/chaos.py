@@ -34,7 +34,7 @@ async def serve(port: int, log: str, trouble: float = 0.5) -> None:
     chance = random.Random(os.getpid())
 
     def note(what: str, question: str) -> None:
-        os.write(written, f"{what} {question} {time.monotonic()}\n".encode())
+        os.write(written, f"{what} {question.replace(' ', '-')} {time.monotonic()}\n".encode())
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:

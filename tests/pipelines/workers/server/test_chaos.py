@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from pipelines.lake import Lake
+from tests.pipelines.toy import data, debris
+from tests.pipelines.workers.server import staged
 from tests.pipelines.workers.server.asker import CONCURRENCY, TIMEOUT_S
 
 REPOSITORY = Path(__file__).parents[4]
@@ -111,3 +114,28 @@ def test_every_request_ends_once_and_none_is_paid_for_twice(tmp_path: Path) -> N
     cached = [result for result in answers if result["cached"]]
     assert len(set(before)) - CONCURRENCY <= len(cached) <= len(set(before))
     assert len(log.paid()) <= len(answers) + 2 * CONCURRENCY
+
+
+@pytest.mark.slow
+def test_a_killed_stage_goes_on_byte_identical_and_pays_for_what_was_unfinished(tmp_path: Path) -> None:
+    port, log, count = free_port(), Log(tmp_path / "log"), 240
+    server = run("chaos", port, log.path, 0.2)
+    try:
+        for moment in (200, 450):
+            stage = run("staged", port, tmp_path / "lake", count, EVOLENS_CACHE=str(tmp_path / "cache"))
+            until(lambda at=moment: len(log.paid()) > at, stage)
+            kill(stage)
+        stage = run("staged", port, tmp_path / "lake", count, EVOLENS_CACHE=str(tmp_path / "cache"))
+        assert stage.wait(120) == 0
+        paid = Counter(log.paid())
+        staged.talk(port, str(tmp_path / "whole"), count)
+    finally:
+        kill(server)
+    assert len(paid) == 3 * count
+    assert sum(paid.values()) <= 3 * count + 2 * staged.CONCURRENCY
+    killed, unkilled = Lake(tmp_path / "lake"), Lake(tmp_path / "whole")
+    assert killed.keys() == unkilled.keys()
+    for key in killed.keys():  # noqa: SIM118 - a lake is no mapping
+        assert data(killed, killed.verify(key)) == data(unkilled, unkilled.verify(key))
+        assert killed.manifest(key).counts.failed == 0
+    assert not debris(killed)
