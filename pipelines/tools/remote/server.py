@@ -16,6 +16,7 @@ from importlib.metadata import version
 from typing import Any, TypeVar
 
 import uvicorn
+from PIL import Image
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -65,7 +66,7 @@ def application(bounds: Bounds) -> Starlette:
         sent = await _body(request, wire.Reset, bounds)
         rules = Rules(sent.rules.turns, sent.rules.images, sent.rules.tools)
         _allowed(sent, rules, bounds)
-        await run_in_threadpool(lambda: environment.reset(sent.trajectory, _pictures(sent.images), rules))
+        await run_in_threadpool(lambda: environment.reset(sent.trajectory, _pictures(sent.images, bounds), rules))
         return JSONResponse({"images": len(sent.images)})
 
     async def step(request: Request) -> JSONResponse:
@@ -147,13 +148,17 @@ def _allowed(sent: wire.Reset, rules: Rules, bounds: Bounds) -> None:
         raise HTTPException(400, f"a trajectory may show at most {bounds.images} pictures here")
 
 
-def _pictures(texts: list[str]) -> list[Any]:
-    read = []
+def _pictures(texts: list[str], bounds: Bounds) -> list[Image.Image]:
+    read: list[Image.Image] = []
+    size = 0
     for number, text in enumerate(texts, 1):
         try:
             read.append(wire.picture(text))
         except ValueError as error:
             raise HTTPException(400, f"picture {number}: {error}") from None
+        size += 4 * read[-1].width * read[-1].height
+        if size > bounds.memory * MIB:  # small files can hold large pictures: not all of them are unpacked to see it
+            raise HTTPException(413, f"picture {number}: with it the pictures take more than {bounds.memory} MiB")
     return read
 
 

@@ -173,6 +173,8 @@ def test_what_a_server_takes_on_is_bounded() -> None:
             environment.reset("b", [Image.new("RGB", (400, 400))], Rules(images=3))
         with pytest.raises(Lost, match="at most 3 pictures here"):
             environment.reset("b", [WHITE], Rules(images=4))
+        with pytest.raises(Lost, match="picture 2: with it the pictures take more than 1 MiB"):
+            environment.reset("b", [WHITE, Image.new("RGB", (600, 600))], Rules(images=2))
         noise = Image.frombytes("RGB", (900, 900), os.urandom(3 * 900 * 900))
         with pytest.raises(Lost, match="larger than 1 MiB"):
             environment.reset("b", [noise], Rules(images=1))
