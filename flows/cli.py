@@ -26,6 +26,7 @@ from flows import (  # noqa: E402 - the check above comes first
     command_run,
     command_serve,
     command_tools,
+    command_worker,
 )
 
 app = typer.Typer(
@@ -47,6 +48,7 @@ COMMANDS = (
     command_cache,
     command_serve,
     command_tools,
+    command_worker,
 )
 for module in COMMANDS:
     module.register(app)

@@ -73,6 +73,11 @@ class Slot:
         self._watcher: subprocess.Popen[bytes] | None = None
         self._given_up: ServerFailed | None = None
 
+    @property
+    def log(self) -> Path:
+        """What the server prints."""
+        return self.folder / LOG
+
     def enter(self, lost: State | None = None) -> State:
         """Wait until the server is ready, starting it where need be; until `leave`, nobody puts another in its place.
 

@@ -35,6 +35,8 @@ RETURNS = 3
 
 _NEUTRAL = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
 """What a request leaves unsaid means nothing; models may bring other defaults with them."""
+_STRUCTURED = {"backend": "guidance", "disable_any_whitespace": True}
+"""As `local:` guides JSON: a model that may put spaces between its words can put them there until it is cut."""
 _ON_CPU = ("--dtype", "float32", "--enforce-eager", "--gpu-memory-utilization", "0.15")
 """As `local:` computes there, started quickly, and without a share of all memory."""
 _CPU_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
@@ -125,15 +127,19 @@ class VLLMWorker:
 
 
 def order_of(spec: WorkerSpec, identity: WorkerIdentity) -> Order:
-    """The server that a spec means, under a name that tells its weights, so that no other is ever taken for it."""
+    """The server that a spec means, under a name that tells its weights, so that no other is ever taken for it.
+
+    Chat templates get the parts of a message as they are. Where vLLM cannot tell that a template reads parts, it would
+    join them, with a line break after each picture, and the model would read another prompt than from `local:`.
+    """
     python, package = server_of(Path(str(spec.option("server_python", SERVER_PYTHON))).expanduser(), spec.url)
     on_cpu = package == "vllm-cpu"
     command = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--host", HOST, "--port", "{port}"]
     command += ["--model", spec.target if on_hub(spec) else str(folder_of(spec).resolve())]
     command += ["--served-model-name", identity.name, "--override-generation-config", json.dumps(_NEUTRAL)]
-    command += ["--chat-template-content-format", "openai"]  # what it takes for "string" it joins by line breaks
     command += ["--revision", spec.revision] if spec.revision and on_hub(spec) else []
     command += ["--max-model-len", str(spec.option("max_context", 0))] if spec.option("max_context", 0) else []
+    command += ["--chat-template-content-format", "openai", "--structured-outputs-config", json.dumps(_STRUCTURED)]
     command += [*(_ON_CPU if on_cpu else ()), "--disable-uvicorn-access-log"]
     environment = {
         "PATH": os.pathsep.join([str(python.parent), os.environ.get("PATH", os.defpath)]),
