@@ -40,7 +40,8 @@ def prove(
     else:
         show(report)
     if not report.holds:
-        console.fail(f"{len(report.proven.faults)} of {report.kept} kept traces do not hold")
+        faults = f"{len(report.proven.faults)} of {report.kept} kept traces do not hold"
+        console.fail(faults if report.kept else "no trace was kept: there is nothing to prove")
         raise typer.Exit(1)
 
 

@@ -38,9 +38,11 @@ def read_triplet(item: Json) -> Triplet | None:
         parts = [*words[:2], " ".join(words[2:])]
     if len(parts) != 3 or not all(part.strip() for part in parts):
         return None
-    number = read_number(parts[0], Rules())
-    plain = number is not None and len(number.values) == 1 and not number.unit
-    return (f"{number.values[0]:g}" if number and plain else normal(parts[0])), normal(parts[1]), normal(parts[2])
+    name, attribute, value = map(normal, parts)
+    number = read_number(name, Rules())
+    if number is not None and len(number.values) == 1 and not number.unit:
+        name = f"{number.values[0]:g}"
+    return name, attribute, value
 
 
 def credit(found: Sequence[Triplet | None], gold: Sequence[Triplet]) -> float:
