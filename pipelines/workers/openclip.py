@@ -59,7 +59,7 @@ def found(spec: WorkerSpec) -> Found | None:
         raise ValueError(
             f"worker {spec.url!r} finds its weights in {folder}; `checkpoint` goes with embed:{PREFIX}NAME"
         )
-    if not any(True for pattern in _WEIGHTS for _ in folder.glob(pattern)):
+    if not any(any(folder.glob(pattern)) for pattern in _WEIGHTS):
         raise FileNotFoundError(f"worker {spec.url!r}: {folder} holds no weights (.safetensors or .bin)")
     return Found(spec.target if spec.target == SHIPPED else folder.resolve().name, f"local-dir:{folder}", files=folder)
 
@@ -127,9 +127,8 @@ def _from_hub(name: str, revision: str | None) -> str:
     from huggingface_hub import snapshot_download
 
     for pattern in _WEIGHTS:
-        folder = str(
-            snapshot_download(name.removeprefix(HUB), revision=revision, allow_patterns=[CONFIGURATION, pattern])
-        )
-        if any(True for _ in Path(folder).glob(pattern)):
+        wanted = [CONFIGURATION, pattern]
+        folder = str(snapshot_download(name.removeprefix(HUB), revision=revision, allow_patterns=wanted))
+        if any(Path(folder).glob(pattern)):
             break
     return folder

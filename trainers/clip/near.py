@@ -1,29 +1,34 @@
 """How well embedders tell near pictures from different ones of the same family.
 
-    python -m trainers.clip.near embed:seedling embed:clip [--count 420]
+    python -m trainers.clip.near embed:seedling embed:clip [--count 420 | --folder PICTURES]
 
-All embedders look at the same pictures: `count` fresh ones, evenly of all families and dials, and copies of them, as
-they come about in practice. Different pictures should be less alike than copies, so what counts is how many copies are
-found by a threshold that joins no two different pictures, and how many different pairs lie above a given threshold.
+All embedders look at the same pictures: `count` fresh ones, evenly of all families and dials, or those of a folder; and
+at copies of them, as they come about in practice. Different pictures should be less alike than copies, so what counts
+for a threshold of `deduplicate` is how many different pictures it would join, and how many copies it finds.
 """
 
 from __future__ import annotations
 
+import argparse
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from pipelines.lake.decode import decode
 from pipelines.near import perceptual_hash
 from pipelines.tasks import FAMILIES
 from pipelines.workers import WorkerSpec, connect
 from schemas.requests import Embed, Vector
 from trainers.clip.evaluate import SEEDS
 
-THRESHOLDS = (0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9999)
+THRESHOLDS = (0.9, 0.95, 0.97, 0.98, 0.99, 0.999, 0.9999)
+BITS = 4
+"""Two hashes that differ in no more are near, to `deduplicate` by default."""
 
 
 def cut(picture: Image.Image) -> Image.Image:
@@ -86,41 +91,84 @@ def embedded(url: str, shown: list[Image.Image]) -> NDArray[np.float32]:
     return np.asarray(rows, dtype=np.float32)
 
 
+def hashed(shown: list[Image.Image]) -> NDArray[np.uint64]:
+    """Perceptual hashes [n]."""
+    return np.array([int(perceptual_hash(picture), 16) for picture in shown], dtype=np.uint64)
+
+
 def measure(url: str, names: list[str], shown: list[Image.Image]) -> dict[str, Any]:
-    """What one embedder makes of the pictures: different pairs above each threshold, and copies found."""
-    first = embedded(url, shown)
+    """What one embedder makes of the pictures.
+
+    `above` counts different pairs at or above each threshold, `above_hashed` those of them whose hashes are near too.
+    Of each kind of copy, `found` and `found_hashed` count likewise; `clear` are nearer than any two different pictures,
+    and `told_apart` is how often a copy is nearer than two different pictures of one family (0.5 is chance).
+    """
+    vectors, codes = embedded(url, shown), hashed(shown)
     ones, others = np.triu_indices(len(shown), 1)
-    cosines = np.einsum("id,id->i", first[ones], first[others])
+    cosines = np.einsum("id,id->i", vectors[ones], vectors[others])
+    close = np.bitwise_count(codes[ones] ^ codes[others]) <= BITS
     family = np.asarray(names)
-    kin = cosines[family[ones] == family[others]]
+    kin = np.sort(cosines[family[ones] == family[others]])
     row: dict[str, Any] = {
         "embedder": url,
         "pairs": len(cosines),
-        "above": {threshold: int((cosines >= threshold).sum()) for threshold in THRESHOLDS},
-        "kin_pairs": len(kin),
-        "kin_median": float(np.median(kin)),
+        "kin": len(kin),
+        "hashed": int(close.sum()),
         "highest": float(cosines.max()),
+        "kin_median": float(np.median(kin)),
+        "above": {each: int((cosines >= each).sum()) for each in THRESHOLDS},
+        "above_hashed": {each: int((cosines[close] >= each).sum()) for each in THRESHOLDS},
         "copies": {},
     }
     for name, change in COPIES.items():
-        copies = np.einsum("id,id->i", first, embedded(url, [change(picture) for picture in shown]))
+        copies = [change(picture) for picture in shown]
+        likeness = np.einsum("id,id->i", vectors, embedded(url, copies))
+        near = np.bitwise_count(codes ^ hashed(copies)) <= BITS
         row["copies"][name] = {
-            "median": float(np.median(copies)),
-            "found": {threshold: int((copies >= threshold).sum()) for threshold in THRESHOLDS},
-            "clear": int((copies > cosines.max()).sum()),
-            # How often a copy is nearer than two different pictures of one family: 0.5 is chance, 1 is never wrong.
-            "told_apart": float(np.searchsorted(np.sort(kin), copies).mean() / len(kin)),
+            "hashed": int(near.sum()),
+            "median": float(np.median(likeness)),
+            "found": {each: int((likeness >= each).sum()) for each in THRESHOLDS},
+            "found_hashed": {each: int((likeness[near] >= each).sum()) for each in THRESHOLDS},
+            "clear": int((likeness > cosines.max()).sum()),
+            "told_apart": float(np.searchsorted(kin, likeness).mean() / len(kin)),
         }
     return row
 
 
-def hashed(shown: list[Image.Image], distance: int) -> dict[str, int]:
-    """How many copies perceptual hashes find alone."""
-    bits = [int(perceptual_hash(picture), 16) for picture in shown]
-    return {
-        name: sum(
-            (code ^ int(perceptual_hash(change(picture)), 16)).bit_count() <= distance
-            for code, picture in zip(bits, shown, strict=True)
-        )
-        for name, change in COPIES.items()
-    }
+def show(row: dict[str, Any], count: int) -> str:
+    """One embedder's table in Markdown: how many lie at or above each threshold, with near hashes in brackets."""
+    lines = [
+        f"**{row['embedder']}**: {row['pairs']:,} different pairs, {row['kin']:,} of one family with median cosine "
+        f"{row['kin_median']:.3f}; the highest of all is {row['highest']:.5f}.",
+        "",
+        "| | told apart | clear | " + " | ".join(f"≥ {each}" for each in THRESHOLDS) + " |",
+        "|---" * (3 + len(THRESHOLDS)) + "|",
+    ]
+    cells = [f"{row['above'][each]:,} ({row['above_hashed'][each]:,})" for each in THRESHOLDS]
+    lines.append(f"| different, of {row['pairs']:,} ({row['hashed']:,}) | | | {' | '.join(cells)} |")
+    for name, copy in row["copies"].items():
+        cells = [f"{copy['found'][each]} ({copy['found_hashed'][each]})" for each in THRESHOLDS]
+        known = f"{name}, of {count} ({copy['hashed']})"
+        lines.append(f"| {known} | {copy['told_apart']:.3f} | {copy['clear']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m trainers.clip.near", description="Near pictures and different ones."
+    )
+    parser.add_argument("urls", nargs="+", metavar="URL", help="embedders, such as embed:clip")
+    parser.add_argument("--count", type=int, default=420, help="how many different pictures of the families")
+    parser.add_argument("--folder", type=Path, help="a folder whose pictures to look at instead")
+    given = parser.parse_args(arguments)
+    if given.folder:
+        shown = [decode(path.read_bytes()) for path in sorted(given.folder.glob("*.jpg"))]
+        names = [given.folder.name] * len(shown)
+    else:
+        names, shown = pictures(given.count)
+    for url in given.urls:
+        print(show(measure(url, names, shown), len(shown)), end="\n\n")
+
+
+if __name__ == "__main__":
+    main()
