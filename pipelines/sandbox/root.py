@@ -78,6 +78,8 @@ def tree() -> tuple[tuple[Path, PurePosixPath], ...]:
 
 def _loaded(packages: list[Path]) -> list[Path]:
     environment = {"PYTHONPATH": os.pathsep.join({str(folder.parent) for folder in packages}), **plain()}
+    if "LD_LIBRARY_PATH" in os.environ:  # some Pythons find their own library by it
+        environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
     command = [str(interpreter()), "-S", "-c", PROBE, json.dumps(guest.PRELOAD)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return [Path(name) for name in json.loads(done.stdout)]

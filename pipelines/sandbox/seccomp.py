@@ -23,12 +23,12 @@ FILES = (
     "newfstatat statx access faccessat faccessat2 readlink readlinkat getdents getdents64 getcwd chdir fchdir mkdir "
     "mkdirat rmdir unlink unlinkat rename renameat renameat2 link linkat symlink symlinkat truncate ftruncate "
     "fallocate fsync fdatasync chmod fchmod fchmodat utime utimes utimensat umask dup dup2 dup3 pipe pipe2 poll "
-    "ppoll select pselect6 copy_file_range sendfile statfs fstatfs"
+    "ppoll select pselect6 copy_file_range sendfile"
 )
-MEMORY = "mmap munmap mprotect mremap madvise brk futex futex_waitv set_robust_list rseq membarrier"
+MEMORY = "mmap munmap mprotect mremap madvise brk futex set_robust_list rseq"
 SELF = (
     "getpid gettid getppid getuid geteuid getgid getegid getresuid getresgid getgroups getpgrp getpgid getsid "
-    "set_tid_address exit exit_group sched_yield sched_getaffinity getcpu getrusage times sysinfo uname getrandom "
+    "set_tid_address exit exit_group sched_yield sched_getaffinity getcpu getrusage times uname getrandom "
     "clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time alarm setitimer getitimer pause "
     "rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigsuspend sigaltstack restart_syscall getrlimit"
 )
@@ -37,7 +37,7 @@ INNER = f"{FILES} {MEMORY} {SELF}".split()
 ZYGOTE = (
     "execve clone fork vfork wait4 waitid kill pidfd_open pidfd_send_signal recvmsg sendmsg recvfrom sendto "
     "getsockname getsockopt unshare mount setgroups setresuid setresgid setrlimit prlimit64 capset capget prctl "
-    "seccomp ioctl fcntl arch_prctl setsid"
+    "seccomp ioctl fcntl arch_prctl setsid sysinfo statfs"
 ).split()
 """Beyond `INNER`: what the start of Python and the zygote itself need."""
 

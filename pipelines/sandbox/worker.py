@@ -24,8 +24,8 @@ GRACE = 10.0
 """Seconds for the start, and for the zygote to say how a call ended after its time was up."""
 
 HINT = (
-    "needs Linux, bubblewrap (`apt install bubblewrap`), libseccomp (`apt install libseccomp2`) and, unless run by "
-    "root, user namespaces (sysctl user.max_user_namespaces above 0; on Ubuntu 24.04 also "
+    "needs Linux, bubblewrap 0.5 or newer (`apt install bubblewrap`), libseccomp (`apt install libseccomp2`) and, "
+    "unless run by root, user namespaces (sysctl user.max_user_namespaces above 0; on Ubuntu 24.04 also "
     "kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for bwrap)"
 )
 

@@ -20,7 +20,7 @@ from pipelines.sandbox import guest, wire
 
 NEW_MOUNTS = 0x00020000  # CLONE_NEWNS
 NO_SUID, NO_DEVICES, NO_PROGRAMS = 2, 4, 8  # MS_NOSUID, MS_NODEV, MS_NOEXEC
-SET_SECCOMP, SECCOMP_FILTER, NO_NEW_PRIVILEGES = 22, 2, 38
+SET_DUMPABLE, SET_SECCOMP, SECCOMP_FILTER, NO_NEW_PRIVILEGES = 4, 22, 2, 38
 CAPABILITIES_V3 = 0x20080522
 TEMPORARY = "/tmp"  # noqa: S108
 FAILED = 70
@@ -122,6 +122,7 @@ def lock_in(packet: bytes, rules: bytes) -> None:
         resource.setrlimit(name, limit)
     none = (ctypes.c_uint32 * 6)()
     must(libc.capset((ctypes.c_uint32 * 2)(CAPABILITIES_V3, 0), none))
+    must(libc.prctl(SET_DUMPABLE, 0, 0, 0, 0))  # a crash must not wake the machine's handler of core dumps
     must(libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0))
     program = Program(len(rules) // 8, rules)
     must(libc.prctl(SET_SECCOMP, SECCOMP_FILTER, ctypes.byref(program), 0, 0))

@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import require
 
+SUITE = ["tests/sandbox/test_escape.py", "tests/sandbox/test_sandbox.py"]
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -27,7 +28,7 @@ def test_the_suite_passes_for_an_ordinary_user() -> None:
         command += ["--ro-bind", str(source), place]
     command += ["--chdir", "/mnt/here", "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"]
     name = Path(sys.executable).resolve().name
-    command += [f"/mnt/python/bin/{name}", "-m", "pytest", "-p", "no:cacheprovider", "tests/sandbox/test_escape.py"]
+    command += [f"/mnt/python/bin/{name}", "-m", "pytest", "-p", "no:cacheprovider", *SUITE]
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": "/tmp",

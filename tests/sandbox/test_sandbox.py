@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy
+import PIL
 import psutil
 import pytest
 from PIL import Image
@@ -91,6 +93,11 @@ def test_what_was_done_before_an_error_is_kept(box: Sandbox) -> None:
 
 def test_leaving_by_exit_is_no_error(box: Sandbox) -> None:
     assert box.run("import sys\nshow(image)\nsys.exit(0)", [RED]).error is None
+
+
+def test_inside_is_the_python_of_the_host(box: Sandbox) -> None:
+    ran = box.run("import sys, numpy, PIL; print(sys.version, numpy.__version__, PIL.__version__)")
+    assert ran.stdout.split("\n")[0] == f"{sys.version} {numpy.__version__} {PIL.__version__}"
 
 
 def test_the_standard_library_is_there(box: Sandbox) -> None:
@@ -193,6 +200,21 @@ def test_closing_ends_the_call_under_way() -> None:
     threading.Timer(0.3, mine.close).start()
     ran = mine.run("import time; time.sleep(5)")
     assert ran.error is not None and ran.error.kind == "lost"
+
+
+def test_a_crash_is_no_business_of_the_host() -> None:
+    """Where a process may not be dumped, /proc shows its environment to root, and no handler of dumps is called."""
+    require("bwrap")
+    with Sandbox() as mine, ThreadPoolExecutor(1) as thread:
+        (worker,) = mine._all
+        ran = thread.submit(mine.run, "import time; time.sleep(3)")
+        inside, started = psutil.Process(worker._process.pid), time.monotonic()
+        while len(tree := inside.children(recursive=True)) < 3 and time.monotonic() - started < 20:
+            time.sleep(0.05)
+        time.sleep(1)
+        owners = [os.stat(f"/proc/{process.pid}/environ").st_uid for process in tree]
+        assert ran.result().error is None
+    assert owners[-1] == 0
 
 
 def test_a_call_is_another_user_outside_too_where_root_runs_it(box: Sandbox) -> None:
