@@ -38,8 +38,8 @@ QUERIES: dict[str, str] = {
     ),
     "cost": (
         "SELECT stage_key, stage, sum(seconds) AS seconds, coalesce(sum(requests), 0) AS requests,"
-        " coalesce(sum(prompt_tokens), 0) AS prompt_tokens, coalesce(sum(completion_tokens), 0) AS completion_tokens"
-        " FROM cost GROUP BY ALL ORDER BY ALL"
+        " coalesce(sum(prompt_tokens), 0) AS prompt_tokens, coalesce(sum(completion_tokens), 0) AS completion_tokens,"
+        " coalesce(sum(cached), 0) AS cached, coalesce(sum(retries), 0) AS retries FROM cost GROUP BY ALL ORDER BY ALL"
     ),
 }
 """The questions behind the page, by section, as a user would ask the catalog."""
@@ -138,7 +138,9 @@ def thin(steps: list[dict[str, float]], points: int) -> list[dict[str, float]]:
 
 
 def costs(source: Source, kept: int) -> list[dict[str, Any]]:
-    """Seconds, requests and tokens per node, in the order of the plan; `per_kept` divides the seconds by `kept`."""
+    """Seconds, requests, tokens, cache hits and retries per node, in the order of the plan; `per_kept` divides the
+    seconds by `kept`.
+    """
     found = {row["stage_key"]: row for row in source.rows(QUERIES["cost"])}
     called = names(source)
     shown = []

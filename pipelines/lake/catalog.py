@@ -3,7 +3,8 @@
 `<table>` shows the newest complete run of each recipe, `all_<table>` every run; a run shows each stage key once, under
 the first round that it served, however many rounds and nodes share it. All begin with `run_id`, `round`, `stage_key`.
 Content-named tables (`tables.UNIQUE`) show a row once per run. `samples` ends with `split`: what the newest round's
-curation made of the row (sft, rl, or null). `runs` has one row per run, round and stage.
+curation made of the row (sft, rl, or null). `runs` has one row per run, round and stage. `stage_cost` sums `cost` over
+the parts of each stage, and divides it by the rows that the stage kept.
 
 The catalog is built beside and swapped in, so an open shell keeps the one it has. Its paths are absolute: any folder
 will do to open it; a lake that was moved needs `evolens catalog` once.
@@ -64,6 +65,8 @@ def build_catalog(lake: Lake) -> Path:
                 view = _view(lake, table, newest, hidden)
                 connection.execute(f'CREATE VIEW "all_{table}" AS {_view(lake, table, served, hidden)}')
                 connection.execute(f'CREATE VIEW "{table}" AS {_with_split(view) if table == "samples" else view}')
+            for prefix in ("", "all_"):
+                connection.execute(f"CREATE VIEW {prefix}stage_cost AS {_stage_cost(prefix)}")
             connection.commit()
         temp.replace(target)
     finally:
@@ -161,6 +164,16 @@ def _with_split(samples: str) -> str:
         " GROUP BY run_id, sample_id"
     )
     return f"SELECT s.*, c.split FROM ({samples}) s LEFT JOIN ({splits}) c USING (run_id, sample_id)"
+
+
+def _stage_cost(prefix: str) -> str:
+    counted = [name for name in TABLES["cost"].names if name not in ("stage", "part", "seconds", "host")]
+    sums = ", ".join(f"coalesce(sum({name}), 0)::BIGINT AS {name}" for name in counted)
+    kept = "SELECT run_id, stage_key, any_value(kept + children_kept) AS kept FROM runs GROUP BY run_id, stage_key"
+    summed = f"SELECT run_id, round, stage, stage_key, sum(seconds) AS seconds, {sums} FROM {prefix}cost GROUP BY ALL"
+    divided = ("seconds", "prompt_tokens", "completion_tokens", "cached", "retries")
+    shares = ", ".join(f"{name} / nullif(kept, 0) AS {name}_per_kept" for name in divided)
+    return f"SELECT *, {shares} FROM ({summed}) LEFT JOIN ({kept}) USING (run_id, stage_key)"
 
 
 def _write_runs(connection: duckdb.DuckDBPyConnection, lake: Lake, found: Sequence[runs.Run]) -> None:

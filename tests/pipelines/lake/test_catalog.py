@@ -65,6 +65,21 @@ def test_views_show_the_newest_run_once_and_all_views_every_run(lake: Lake) -> N
     assert ask(lake, "SELECT count(*) FROM lineage") == [(5,)]
 
 
+def test_cost_is_summed_by_stage_and_divided_by_what_it_kept(lake: Lake) -> None:
+    made = run_stage(lake, call(MAKE, count=6))
+    chosen = run_stage(lake, call(CHOOSE, made.key))
+    record(lake, "toy", [("r1/make", 1, made.key), ("r2/make", 2, made.key), ("r1/choose", 1, chosen.key)])
+    build_catalog(lake)
+    rows = ask(
+        lake,
+        "SELECT c.stage, kept, c.seconds = t.seconds, abs(seconds_per_kept * kept - c.seconds) < 1e-9, retries_per_kept"
+        " FROM stage_cost c JOIN (SELECT stage_key, sum(seconds) AS seconds FROM cost GROUP BY 1) t USING (stage_key)"
+        " ORDER BY c.stage",
+    )
+    assert rows == [("choose", chosen.counts.kept, True, True, 0.0), ("make", 6, True, True, 0.0)]
+    assert ask(lake, "SELECT count(*) FROM all_stage_cost") == [(2,)]
+
+
 def test_a_replay_is_counted_once(lake: Lake, tmp_path: Path) -> None:
     up = tmp_path / "up"
     first = call(MAKE, count=5, flaky=str(up))
