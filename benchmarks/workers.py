@@ -49,7 +49,7 @@ def server(model: str, options: argparse.Namespace) -> dict[str, Any]:
     """All ways to ask one server, in turns; of the barriers only the best of the first turn goes on."""
     turns = [Drawn(options.requests, seed=turn) for turn in range(options.turns)]
     pictures = {key: picture for drawn in turns for key, picture in drawn.pictures.items()}
-    settings = {"server_python": options.server_python, "concurrency": 2 * SATURATED, "arguments": options.arguments}
+    settings = {"server_python": options.server_python, "arguments": options.arguments}
     worker = VLLMWorker.open(WorkerSpec(f"vllm:{model}", options=tuple(settings.items())), pictures.__getitem__)
     few = max(12, options.requests // 50)
     found: dict[str, list[Pace]] = {name: [] for name in ("serial", *map(str, BARRIERS), "ours")}

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 SERVER_PYTHON = ".venv-vllm"
 START_S = 900.0
+CONCURRENCY = 512
+"""Twice what vLLM runs at once by default: as many wait there, so that no place stays empty."""
 RETURNS = 3
 """How often a request is asked again after its server was lost: one that kills every server must come to an end."""
 

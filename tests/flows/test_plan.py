@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from flows import policies
 from flows.plan import make_plan, steps
 from pipelines.lake import Lake
 from schemas.recipe import RecipeError, load
+from schemas.requests import TRAINED, WorkerIdentity
 from tests.flows import rounds
 
 
@@ -71,6 +74,23 @@ def test_a_server_answers_and_its_weights_give_gradients(tmp_path: Path) -> None
     asked = {"r1/explore", "r1/difficulty", "r1/evaluate_base"}
     assert {name for name, kind in kinds.items() if kind == "openai"} == asked
     assert kinds["r1/influence"] == "local"
+
+
+def test_a_server_of_ours_goes_on_with_what_was_trained(tmp_path: Path) -> None:
+    options = {"max_context": 2048, "concurrency": 64}
+    recipe = load(rounds.write_recipe(tmp_path), {"policy": {"url": "vllm:seedling", "options": options}, "rounds": 2})
+    lake = Lake(tmp_path / "lake")
+    nodes = make_plan(recipe, lake).nodes
+    workers = {name: node.call.worker for name, node in nodes.items() if node.call.worker is not None}
+    seedling, trained = workers["r1/influence"].identity, nodes["r1/grpo"].key
+    assert workers["r1/explore"].identity == replace(seedling, engine="vllm")
+    assert workers["r2/explore"].identity == WorkerIdentity("vllm", TRAINED, revision=trained)
+    assert workers["r1/evaluate_grpo"].identity == workers["r2/explore"].identity
+    assert workers["r2/influence"].identity == WorkerIdentity("local", TRAINED, revision=trained)
+
+    spec = policies.trained(lake, trained, recipe.policy).connect.args[0]
+    assert spec.target == str(policies.weights_of(lake, trained))
+    assert dict(spec.options) == {"slot": "vllm:seedling", **options}, "in the place of the policy before it"
 
 
 def test_a_recipe_may_do_without_an_embedder(tmp_path: Path) -> None:

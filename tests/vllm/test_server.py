@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
+from pipelines.workers import WorkerSpec
+from pipelines.workers.identity import folder_of
+from pipelines.workers.local import LocalWorker
 from pipelines.workers.supervise import State
 from pipelines.workers.vllm import VLLMWorker
 from schemas.ids import canonical_json
 from schemas.messages import Picture
-from schemas.requests import Generate, Generated, Sampling
+from schemas.requests import Generate, Generated, Sampling, Worker
 from tests.pipelines.workers.conftest import Album, plain, user
+from tests.vllm.conftest import SPEC
 from tests.vllm.mixed import mixed
 
 pytestmark = pytest.mark.vllm
@@ -72,11 +79,7 @@ def test_stop_strings_stay_in_the_text(served: VLLMWorker, album: Album) -> None
 def test_a_conversation_is_shown_its_pictures_once(served: VLLMWorker, album: Album) -> None:
     """Whatever is spared on the way, the answers are those of pictures sent anew."""
     requests = mixed(album, 40, seed=3)
-    first = served.answer(requests)
-    again = served.answer(requests)
-    assert [result.text for result in first if isinstance(result, Generated)] == [
-        result.text for result in again if isinstance(result, Generated)
-    ]
+    assert texts(served, requests) == texts(served, requests)
 
 
 def test_a_server_killed_in_the_middle_comes_back_and_all_is_answered_once(served: VLLMWorker, album: Album) -> None:
@@ -99,3 +102,28 @@ def test_a_server_killed_in_the_middle_comes_back_and_all_is_answered_once(serve
     texts = [[getattr(result, "text", result) for result in each] for each in (expected, results)]
     assert sum(a == b for a, b in zip(*texts, strict=True)) >= 0.99 * len(requests)
     assert all(isinstance(result, Generated) for result in results)
+
+
+def test_new_weights_take_the_place_of_the_old(
+    served: VLLMWorker, local: LocalWorker, album: Album, tmp_path: Path
+) -> None:
+    """What a round does with the policy that it trained: another model in the same slot."""
+    folder = tmp_path / "policy"
+    shutil.copytree(folder_of(WorkerSpec("local:seedling")), folder)
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: weight * 1.02 for name, weight in weights.items()}, folder / "model.safetensors", {"format": "pt"})
+    trained = VLLMWorker.open(WorkerSpec(f"vllm:{folder}", options=(*SPEC.options, ("slot", SPEC.url))), album)
+    assert trained.slot.folder == served.slot.folder
+    assert trained.identity.weights != served.identity.weights
+    requests = mixed(album, 20, seed=6)
+    expected = texts(LocalWorker.open(WorkerSpec(f"local:{folder}"), album), requests)
+    said = texts(trained, requests)
+    assert sum(a == b for a, b in zip(expected, said, strict=True)) >= 19
+    assert said != texts(local, requests)
+    state = State.read(served.slot.folder)
+    assert state
+    assert state.order.name == trained.identity.name
+
+
+def texts(worker: Worker, requests: list[Generate]) -> list[str]:
+    return [result.text for result in worker.answer(requests) if isinstance(result, Generated)]
