@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -82,17 +83,10 @@ class ServerWorker:
             raise ValueError(
                 f"worker {spec.url!r} reads its key from the environment variable {variable}, which is not set"
             )
-        concurrency, attempts = (
-            int(spec.option(name, usual)) for name, usual in (("concurrency", CONCURRENCY), ("attempts", ATTEMPTS))
-        )
-        timeout_s = float(spec.option("timeout_s", TIMEOUT_S))
-        attempt_s = float(spec.option("attempt_s", timeout_s / 2))
-        options = {"concurrency": concurrency, "attempts": attempts, "timeout_s": timeout_s, "attempt_s": attempt_s}
-        for name, value in options.items():
-            if name in ("concurrency", "attempts") and value < 1:
-                raise ValueError(f"worker {spec.url!r}: {name} must be at least 1, not {value}")
-            if not value > 0:
-                raise ValueError(f"worker {spec.url!r}: {name} must be above 0, not {value}")
+        concurrency = int(_at_least(1, spec, "concurrency", CONCURRENCY))
+        timeout_s = _at_least(0.1, spec, "timeout_s", TIMEOUT_S)
+        attempt_s = _at_least(0.1, spec, "attempt_s", timeout_s / 2)
+        patience = Patience(int(_at_least(1, spec, "attempts", ATTEMPTS)), timeout_s, attempt_s)
         shown = Pictures(load_image, load_bytes)
         processor, context = spec.option("processor", "off"), int(spec.option("max_context", 0))
         counter = None if processor in ("off", False) else Counter.of(str(processor), shown.size, context or None)
@@ -106,7 +100,7 @@ class ServerWorker:
             identity_of(spec),
             [f"{address.rstrip('/')}/chat/completions" for address in spec.target.split(",")],
             shown,
-            Patience(attempts, timeout_s, attempt_s),
+            patience,
             concurrency=concurrency,
             names=spec.switch("picture_names"),
             counter=counter,
@@ -209,3 +203,15 @@ def _as_counted(result: Result, count: Count | None) -> Result:
         message = f"the server read {result.prompt_tokens} tokens, the model's processor makes {count.prompt_tokens}"
         return Failed("another_prompt", message)
     return replace(result, prompt_tokens=count.prompt_tokens, pixels=count.pixels, visual_tokens=count.visual_tokens)
+
+
+def _at_least(least: float, spec: WorkerSpec, name: str, usual: float) -> float:
+    """The value of an option that is a number. Raises `ValueError` for any other, and for less than `least`."""
+    said = spec.option(name, usual)
+    try:
+        value = float(said)
+    except ValueError:
+        value = math.nan
+    if not value >= least:
+        raise ValueError(f"worker {spec.url!r}: {name} must be at least {least:g}, not {said!r}")
+    return value

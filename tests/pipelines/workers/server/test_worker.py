@@ -344,5 +344,12 @@ def test_one_bound_holds_for_all_threads_that_ask(album: Album) -> None:
             found = list(pool.map(lambda number: worker.answer([ask(str(number), user("?"))] * 2), range(6)))
     assert found == [[Generated("2", "stop", 40, 3)] * 2] * 6
     assert server.most_together <= 2
-    with pytest.raises(ValueError, match="concurrency must be at least 1"):
-        worker_at(server, album, concurrency=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "least"),
+    [("concurrency", 0, "1"), ("attempts", "many", "1"), ("timeout_s", -3, "0.1"), ("attempt_s", 0, "0.1")],
+)
+def test_an_option_that_cannot_be_is_refused(album: Album, name: str, value: str | int, least: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be at least {least}, not {value!r}"):
+        worker_at(Server(lambda *_: None, address="http://127.0.0.1:1/v1"), album, **{name: value})
