@@ -101,7 +101,7 @@ class StageCall:
     versions: Mapping[str, str] = field(default_factory=dict)
     part_rows: int = 256
     wave_rows: int = 64
-    concurrency: int = 64
+    concurrency: int = 128
     max_failed: float = 0.01
 
     @property

@@ -35,7 +35,7 @@ from schemas.requests import Failed, Generate, Generated, Request, Result, Score
 if TYPE_CHECKING:
     from PIL import Image
 
-CONCURRENCY, ATTEMPTS, TIMEOUT_S = 128, 8, 600.0
+CONCURRENCY, ATTEMPTS, TIMEOUT_S = 256, 8, 600.0
 PROBE_S = 30.0
 _IN_VAIN = frozenset({200, 400, 422, 500})
 """With these a server may say that it misses a picture; with 200 where the answer itself ends in an error."""
