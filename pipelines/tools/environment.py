@@ -20,7 +20,7 @@ from PIL import Image
 from pipelines.tools import OFFERED
 from pipelines.tools.calls import ToolCall, execute, read
 from pipelines.tools.tool import CallError, Seen, Shown, unmarked
-from pipelines.tools.turn import parse_assistant, step
+from pipelines.tools.turn import action, parse_assistant
 
 LIMIT = "No more pictures can be made; answer now."
 """What the model reads where a call would show one picture more than the conversation may hold."""
@@ -68,16 +68,16 @@ class Step:
     done: bool
 
 
-def act(shown: Shown, action: Mapping[str, Any], rules: Rules) -> Seen:
+def act(shown: Shown, called: Mapping[str, Any], rules: Rules) -> Seen:
     """Carry out an action (a row of a trace); a call that cannot be is answered by a sentence."""
-    if action["tool"] is None:
-        error = read(str(action["text"] or ""))
+    if called["tool"] is None:
+        error = read(str(called["text"] or ""))
         return refusal(error if isinstance(error, CallError) else CallError("The tool call is not closed."))
-    arguments = action["arguments"]
+    arguments = called["arguments"]
     if not isinstance(arguments, Mapping):
         arguments = json.loads(arguments) if arguments else {}
     try:
-        seen = execute(shown, ToolCall(action["tool"], arguments), rules.tools)
+        seen = execute(shown, ToolCall(called["tool"], arguments), rules.tools)
     except CallError as error:
         return refusal(error)
     full = seen.image is not None and len(shown.images) >= rules.images
@@ -91,7 +91,7 @@ def refusal(error: CallError) -> Seen:
 
 def advance(state: State, turn: Turn, rules: Rules) -> tuple[State, Step]:
     """The state after one turn of the model, and what came of it."""
-    said = parse_assistant(turn) if isinstance(turn, str) else [step("action", None, turn.tool, turn.arguments)]
+    said = parse_assistant(turn) if isinstance(turn, str) else [action(turn)]
     after = State(state.shown, state.turns + 1)
     if not said or said[-1]["kind"] != "action":
         return after, Step(tuple(said), None, True)

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
-from pipelines.tools.calls import CLOSE, OPEN, normal, read, render
+from pipelines.tools.calls import CLOSE, OPEN, ToolCall, normal, read, render
 from pipelines.tools.tool import CallError
 from schemas.ids import Json, canonical_json
 
@@ -95,6 +95,13 @@ def untagged(text: str) -> str:
     return text.strip()
 
 
+def action(call: ToolCall) -> dict[str, Any]:
+    """A call as a step: in its plain form, or as it was written where it cannot be carried out."""
+    with suppress(CallError):
+        call = normal(call)
+    return step("action", tool=call.tool, arguments=call.arguments)
+
+
 def _thought(text: str) -> list[dict[str, Any]]:
     text = untagged(text)
     return [step("thought", text)] if text else []
@@ -107,6 +114,4 @@ def _action(body: str) -> dict[str, Any]:
         call = read(body)
         if isinstance(call, CallError):
             return step("action", body)
-    with suppress(CallError):  # a wrong call is kept as written, and its observation says what is wrong
-        call = normal(call)
-    return step("action", tool=call.tool, arguments=call.arguments)
+    return action(call)

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import urllib3
 from PIL import Image
 
 from pipelines.tools.environment import Full, Lost, NotOpen, Rules, Step, Turn
 from pipelines.tools.remote import wire
+
+CONNECTIONS = 1024
+"""Most that are kept for the next request: one for each thread that asks at the same time."""
 
 
 class RemoteEnvironment:
@@ -23,9 +26,7 @@ class RemoteEnvironment:
 
     def __init__(self, url: str, timeout: float = 60.0) -> None:
         self._url, self._name = url.rstrip("/"), uuid4().hex
-        # Connections are dropped before the server drops them, or a request could meet one that is being closed.
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30.0)
-        self._http = httpx.Client(base_url=self._url, timeout=timeout, limits=limits)
+        self._http = urllib3.PoolManager(maxsize=CONNECTIONS, timeout=timeout, retries=False)
 
     def reset(self, trajectory: str, images: Sequence[Image.Image], rules: Rules) -> None:
         """As `Environment.reset`. Raises `Lost` where the server cannot be reached or will not."""
@@ -43,20 +44,22 @@ class RemoteEnvironment:
 
     def close(self) -> None:
         """Drop the connections."""
-        self._http.close()
+        self._http.clear()
 
     def _ask(self, what: str, trajectory: str, **body: Any) -> Any:
+        sent = {"trajectory": f"{self._name}:{trajectory}", **body}
         try:
-            answer = self._http.post(what, json={"trajectory": f"{self._name}:{trajectory}", **body})
-        except httpx.HTTPError as error:
-            said = str(error) or type(error).__name__
-            raise Lost(f"the tool server at {self._url} does not answer: {said}") from error
-        if answer.status_code == 200:
-            return answer.json()
-        if answer.status_code == 410:
+            answer = self._http.request("POST", f"{self._url}/{what}", json=sent)
+        except urllib3.exceptions.HTTPError as error:
+            raise Lost(f"the tool server at {self._url} does not answer: {error}") from error
+        if answer.status == 410:
             raise NotOpen(trajectory)
         try:
-            told = str(answer.json()["error"])
-        except (ValueError, KeyError, TypeError):
-            told = f"HTTP {answer.status_code}; is that a tool server?"
-        raise (Full if answer.status_code == 503 else Lost)(f"{self._url}: {told}")
+            told = answer.json()
+        except ValueError:
+            told = None
+        if not isinstance(told, dict):
+            raise Lost(f"{self._url} answers HTTP {answer.status} and no JSON; is it a tool server?")
+        if answer.status == 200:
+            return told
+        raise (Full if answer.status == 503 else Lost)(f"{self._url}: {told.get('error')}")

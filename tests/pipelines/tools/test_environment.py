@@ -99,6 +99,16 @@ def test_many_threads_at_once():
     assert found == expected
 
 
+def test_a_call_is_kept_in_its_plain_form_however_it_came():
+    written = {"box": "0, 0, 500, 500"}
+    text = '<tool_call>{"name": "crop", "arguments": {"box": "0, 0, 500, 500"}}</tool_call>'
+    for turn in (ToolCall("crop", written), text):
+        (said,) = advance(State.of([WHITE]), turn, Rules())[1].said
+        assert said["arguments"] == '{"bbox_2d":[0,0,500,500]}'
+    (said,) = advance(State.of([WHITE]), ToolCall("crop", {"box": "0, 0"}), Rules())[1].said
+    assert said["arguments"] == '{"box":"0, 0"}', "what is wrong stays as it was written"
+
+
 def test_a_state_can_go_on_in_several_ways():
     start = State.of([WHITE])
     left, _ = advance(start, CROP, Rules())

@@ -10,7 +10,9 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
+from threading import Thread
 
 import httpx
 import pytest
@@ -222,6 +224,10 @@ def test_what_is_wrong_is_one_sentence(url: str, where, body, status, sentence) 
 def test_any_server_may_be_named_by_mistake() -> None:
     with pytest.raises(Lost, match="does not answer"):
         RemoteEnvironment("http://127.0.0.1:9").reset("a", [WHITE], Rules())
+    with HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as other:
+        Thread(target=other.handle_request, daemon=True).start()
+        with pytest.raises(Lost, match="answers HTTP 501 and no JSON; is it a tool server?"):
+            RemoteEnvironment(f"http://127.0.0.1:{other.server_port}").reset("a", [WHITE], Rules())
 
 
 def test_what_is_offered_is_told(url: str) -> None:
