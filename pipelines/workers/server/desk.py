@@ -165,8 +165,8 @@ class Desk:
         try:
             body = await self.loop.build(partial(self._asker.body, ticket.request, address))
         except Exception as error:  # whatever a picture loader raises costs its own request only
-            kinds = ((TooLong, "too_long"), (ValueError, "bad_request"), (Exception, "bad_picture"))
-            kind = next(kind for type_, kind in kinds if isinstance(error, type_))
+            refused = "too_long" if isinstance(error, TooLong) else "bad_request"
+            kind = refused if isinstance(error, ValueError) else "bad_picture"
             reply = Reply(Failed(kind, f"{type(error).__name__}: {error}"), "unsent")
         else:
             sent = self._clock()
