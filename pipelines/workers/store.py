@@ -23,6 +23,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -53,6 +54,7 @@ _WRITE = (
     "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET"
     " value = excluded.value, checksum = excluded.checksum, used = max(used, excluded.used)"
 )
+_SAID: set[tuple[Path, str]] = set()
 Value = TypeVar("Value")
 
 
@@ -74,25 +76,23 @@ class _Write:
 
 
 class Store:
-    """One file of answers, for all threads of a process. A forked child goes on with a connection of its own."""
+    """One file of answers, for all threads of a process. A forked child goes on with connections of its own."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._left: list[sqlite3.Connection | None] = []  # a parent's: to close it here would harm the parent
-        self._said: set[str] = set()
+        self._left: list[_Link] = []  # a parent's: to close them here would harm the parent
         self._begin()
 
     def _begin(self) -> None:
         self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-        self._file = (0, 0)
-        self._since = self._seen = self._rest_until = 0.0
+        self._since = self._seen = 0.0
+        self._reader, self._writer = (_Link(self.path, self._register) for _ in range(2))
         self._writes: queue.SimpleQueue[_Write] = queue.SimpleQueue()
+        self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def get(self, key: bytes) -> Entry | None:
-        """What was put under a key, if it is whole."""
+        """What was put under a key, if it is whole. Whoever writes, this does not wait for it."""
 
         def read(connection: sqlite3.Connection) -> Entry | None:
             asked = "SELECT worker, value, checksum, made, used FROM answers WHERE key = ?"
@@ -102,7 +102,7 @@ class Store:
             return None
 
         self._check_fork()
-        return self._use(read)
+        return self._reader.use(read)
 
     def put(self, key: bytes, worker: str, value: bytes, done: Callable[[], None]) -> None:
         """Keep a new answer; `done` is called, in another thread, once it is kept or cannot be."""
@@ -115,18 +115,23 @@ class Store:
         else:
             self._queue(_Write(key, entry, done))
 
+    def close(self) -> None:
+        """Let the file go; the next use opens it again."""
+        self._reader.close()
+        self._writer.close()
+
     def _queue(self, write: _Write) -> None:
         self._check_fork()
         self._writes.put(write)
         if self._thread is None:
-            with self._lock:
+            with self._starting:
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._write_for_ever, name="answers", daemon=True)
                     self._thread.start()
 
     def _check_fork(self) -> None:
         if self._pid != os.getpid():
-            self._left.append(self._connection)
+            self._left += [self._reader, self._writer]
             self._begin()
 
     def _write_for_ever(self) -> None:
@@ -134,27 +139,42 @@ class Store:
             batch = [self._writes.get()]
             while len(batch) < _BATCH and not self._writes.empty():
                 batch.append(self._writes.get())
-            try:
-                self._write(batch)
-            except Exception as error:  # whatever happens, who waits is told
-                self._warn(error, "these answers are not kept")
+            self._writer.use(partial(self._write, batch))
             for write in batch:
                 write.done()
 
-    def _write(self, batch: Sequence[_Write]) -> None:
-        def write(connection: sqlite3.Connection) -> None:
-            now = max(time.time(), self._since)  # a clock set back must not make us look as if we were not there
-            with transaction(connection):
-                for each in batch:
-                    entry = each.entry
-                    checksum = _checksum(each.key, entry.value)
-                    connection.execute(_WRITE, (each.key, entry.worker, entry.value, checksum, entry.made, now))
-                if now > self._seen + UNSEEN_SECONDS / 10:
-                    self._since, self._seen = _register(connection), now
+    def _write(self, batch: Sequence[_Write], connection: sqlite3.Connection) -> None:
+        now = max(time.time(), self._since)  # a clock set back must not make us look as if we were not there
+        with transaction(connection):
+            for each in batch:
+                entry = each.entry
+                checksum = _checksum(each.key, entry.value)
+                connection.execute(_WRITE, (each.key, entry.worker, entry.value, checksum, entry.made, now))
+        if now > self._seen + UNSEEN_SECONDS / 10:
+            self._register(connection)
 
-        self._use(write)
+    def _register(self, connection: sqlite3.Connection) -> None:
+        """Note that this session lives, and since when."""
+        self._seen = now = time.time()
+        noted = (
+            "INSERT INTO sessions VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (host, pid, born) DO UPDATE SET seen = excluded.seen RETURNING since"
+        )
+        with transaction(connection):
+            ((self._since,),) = connection.execute(noted, (*session(), now, now)).fetchall()
 
-    def _use(self, work: Callable[[sqlite3.Connection], Value]) -> Value | None:
+
+class _Link:
+    """A connection to a file, opened when it is needed, and anew where another file has come into its place."""
+
+    def __init__(self, path: Path, welcome: Callable[[sqlite3.Connection], None]) -> None:
+        self._path, self._welcome = path, welcome
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._file = (0, 0)
+        self._rest_until = 0.0
+
+    def use(self, work: Callable[[sqlite3.Connection], Value]) -> Value | None:
         """What `work` returns; None where the file cannot be used. A broken file is set aside, and a new one tried."""
         with self._lock:
             for _ in range(2):
@@ -162,40 +182,37 @@ class Store:
                     return None
                 try:
                     return work(self._opened())
-                except (sqlite3.Error, OSError, TypeError) as error:  # TypeError: a damaged row
-                    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN:
-                        self._close()
-                        _set_aside(self.path, self._file)
-                        self._warn(error, f"it is set aside as {_broken(self.path).name}, and a new one begun")
-                        continue
-                    if self._connection is None:
-                        self._rest_until = time.monotonic() + _REST_SECONDS
-                    self._warn(error, "going on without it")
-                    return None
+                except Exception as error:  # whatever it is, whoever waits goes on without the file
+                    if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _BROKEN:
+                        if self._connection is None:
+                            self._rest_until = time.monotonic() + _REST_SECONDS
+                        _warn(self._path, error, "going on without it")
+                        return None
+                    self._drop()
+                    _set_aside(self._path, self._file)
+                    _warn(self._path, error, f"it is set aside as {_broken(self._path).name}, and a new one begun")
         return None
 
+    def close(self) -> None:
+        with self._lock:
+            self._drop()
+
     def _opened(self) -> sqlite3.Connection:
-        if self._connection is not None and _file_of(self.path) != self._file:
-            self._close()  # another process has set it aside, or somebody has removed it
+        if self._connection is not None and _file_of(self._path) != self._file:
+            self._drop()  # another process has set it aside, or somebody has removed it
         if self._connection is None:
-            self._file = _file_of(self.path)
-            connection = connect(self.path)
-            self._file = _file_of(self.path)
-            with transaction(connection):
-                self._since, self._seen = _register(connection), time.time()
+            self._file = _file_of(self._path)
+            connection = connect(self._path)
+            self._file = _file_of(self._path)
+            self._welcome(connection)
             self._connection = connection
         return self._connection
 
-    def _close(self) -> None:
+    def _drop(self) -> None:
         if self._connection is not None:
             with suppress(sqlite3.Error):
                 self._connection.close()
         self._connection = None
-
-    def _warn(self, error: Exception, so: str) -> None:
-        if so not in self._said:
-            self._said.add(so)
-            warnings.warn(f"request cache {self.path}: {error}; {so}", RuntimeWarning, stacklevel=2)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -251,14 +268,6 @@ def _lives(host: str, pid: int, born: float, seen: float) -> bool:
     return seen > time.time() - UNSEEN_SECONDS if alive is None else alive
 
 
-def _register(connection: sqlite3.Connection) -> float:
-    """Note that this session lives; returns when it was first seen."""
-    now = time.time()
-    noted = "INSERT INTO sessions VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET seen = excluded.seen RETURNING since"
-    ((since,),) = connection.execute(noted, (*session(), now, now)).fetchall()
-    return float(since)
-
-
 def _checksum(key: bytes, value: bytes) -> bytes:
     return hashlib.blake2b(value, digest_size=8, key=key).digest()
 
@@ -270,6 +279,13 @@ def _file_of(path: Path) -> tuple[int, int]:
     except FileNotFoundError:
         return 0, 0
     return state.st_dev, state.st_ino
+
+
+def _warn(path: Path, error: Exception, so: str) -> None:
+    """Once for each file and what becomes of it."""
+    if (path, so) not in _SAID:
+        _SAID.add((path, so))
+        warnings.warn(f"request cache {path}: {error}; {so}", RuntimeWarning, stacklevel=2)
 
 
 def _broken(path: Path) -> Path:

@@ -319,6 +319,21 @@ def test_what_was_told_survives_kill_9_and_processes_share_a_file() -> None:
     assert worker.asked == []
 
 
+def test_an_answer_is_told_when_it_is_kept_and_reading_waits_for_nobody(folder: Path) -> None:
+    opened = again(Paid())
+    opened.answer([question("old")])
+    with closing(sqlite3.connect(cache.file_in(folder), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        new = opened.submit(question("new"))
+        for _ in range(20):
+            (old,) = opened.answer([question("old")])
+            assert isinstance(old, Generated) and old.cached
+        assert not new.done()
+        other.execute("ROLLBACK")
+        assert isinstance(new.result(30), Generated)
+        assert other.execute("SELECT count(*) FROM answers").fetchone() == (2,)
+
+
 def test_pruning_spares_what_a_living_run_has_used(folder: Path) -> None:
     code = (
         "from tests.pipelines.workers.paid import *\n"
@@ -356,7 +371,7 @@ def test_pruning_gives_the_disk_back(folder: Path) -> None:
         store.put(number.to_bytes(16), "w", os.urandom(4000), done.release)
     for _ in range(300):
         assert done.acquire(timeout=30)
-    store._close()
+    store.close()
     with sqlite3.connect(store.path) as connection:
         connection.execute("DELETE FROM sessions")
     before = prune.bytes_on_disk(store.path)
