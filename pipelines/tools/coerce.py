@@ -43,22 +43,20 @@ def named(given: Mapping[str, Any], fields: Collection[str]) -> dict[str, Any]:
             raise ValueError(f"{own} is given twice")
         if value is not None:
             found[own] = value
-    if "bbox_2d" in fields and "bbox_2d" not in found:
-        _gather(found, "bbox_2d", (*CORNERS, *SIDES))
-    if "point" in fields and not {"point", "bbox_2d"} & found.keys():
-        _gather(found, "point", (("x", "y"),))
-    if {"start", "end"} <= set(fields) and not {"start", "end"} & found.keys():
-        _gather(found, "ends", CORNERS[:2])
-        if "ends" in found:
-            x0, y0, x1, y1 = found.pop("ends").values()
-            found |= {"start": [x0, y0], "end": [x1, y1]}
+    if "bbox_2d" in fields and "bbox_2d" not in found and (loose := _loose(found, (*CORNERS, *SIDES))):
+        found["bbox_2d"] = loose
+    if "point" in fields and not {"point", "bbox_2d"} & found.keys() and (loose := _loose(found, (("x", "y"),))):
+        found["point"] = loose
+    if "start" in fields and not {"start", "end"} & found.keys() and (loose := _loose(found, CORNERS[:2])):
+        x0, y0, x1, y1 = loose.values()
+        found |= {"start": [x0, y0], "end": [x1, y1]}
     return found
 
 
-def _gather(found: dict[str, Any], name: str, forms: Collection[tuple[str, ...]]) -> None:
+def _loose(found: dict[str, Any], forms: Collection[tuple[str, ...]]) -> dict[str, Any]:
+    """Coordinates that stand among the arguments themselves, taken out of them; empty where there are none."""
     keys = next((form for form in forms if found.keys() >= set(form)), ())
-    if keys:
-        found[name] = {key: found.pop(key) for key in keys}
+    return {key: found.pop(key) for key in keys}
 
 
 def number(value: Any) -> float:
