@@ -131,7 +131,7 @@ def _sentence(tool: Tool, error: Mapping[str, Any]) -> str:
 
 def _nearest(word: str, known: list[str], otherwise: str) -> str:
     near = difflib.get_close_matches(word.lower()[:40], known, n=1)
-    return f"did you mean {near[0]}?" if near else f"{otherwise} {', '.join(known)}."
+    return f"did you mean {near[0]}?" if near else f"{otherwise} {', '.join(known) or 'none'}."
 
 
 def _no_constant(name: str) -> None:

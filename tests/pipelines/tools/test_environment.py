@@ -146,6 +146,8 @@ def test_only_what_is_offered_can_be_called():
     environment.reset("a", [WHITE], Rules(tools=("rotate", "ocr")))
     refused = environment.step("a", ToolCall("measure", {"bbox_2d": [0, 0, 9, 9]})).seen
     assert (refused.text, refused.refused) == ("There is no tool 'measure'; there are rotate, ocr.", True)
+    environment.reset("a", [WHITE], Rules(tools=()))
+    assert environment.step("a", CROP).seen.text == "There is no tool 'crop'; there are none."
 
 
 def test_what_a_refusal_repeats_is_no_markup():
