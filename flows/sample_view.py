@@ -82,7 +82,8 @@ class SampleView:
         for name in TABLES[2:]:
             if self.tables[name]:
                 hidden = {"sample_id", "run_id", "completion"}
-                console.table(name, [{k: v for k, v in row.items() if k not in hidden} for row in self.tables[name]])
+                rows = map(needed, self.tables[name]) if name == "necessity" else self.tables[name]
+                console.table(name, [{k: v for k, v in row.items() if k not in hidden} for row in rows])
 
     def write_pictures(self, lake: Path, folder: Path) -> list[Path]:
         """Write the sample's pictures, and what the tools of each trace returned, as PNG files."""
@@ -101,3 +102,12 @@ class SampleView:
             image.save(path)
             paths.append(path)
         return paths
+
+
+def needed(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of `necessity` with each side in one column: right of asked, and the interval."""
+    sides = {
+        side: f"{row[f'{side}_k']} of {row[f'{side}_n']} ({row[f'{side}_low']:.2f} to {row[f'{side}_high']:.2f})"
+        for side in ("original", "edited")
+    }
+    return {name: row[name] for name in ("policy", "origin")} | sides | {"needs_interaction": row["needs_interaction"]}

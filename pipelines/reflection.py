@@ -94,9 +94,9 @@ def proven_wrong(trace: Mapping[str, Any], sample: Mapping[str, Any]) -> bool:
     if not 0 < count < len(steps) or trace["wrong_answer"] is None:
         return False
     said = written(json.loads(trace["wrong_answer"]))
-    claim, answer_to_it = steps[count - 1], steps[count]
+    claim, reply = steps[count - 1], steps[count]
     named = re.search(rf"(?<!\w){re.escape(said)}(?!\w)", claim["text"] or "")
-    if not named or claim["kind"] != "thought" or answer_to_it["kind"] != "thought":
+    if not named or claim["kind"] != "thought" or reply["kind"] != "thought":
         return False
     return verify_row(f"<answer>{said}</answer>", sample).correct is False
 
@@ -119,7 +119,7 @@ def pictures_made(steps: Steps) -> int:
 
 def moved(steps: Steps, own: int, added: int) -> list[dict[str, Any]]:
     """The steps as they read where `added` pictures stand between the sample's `own` and theirs: calls name the same
-    pictures by their new numbers.
+    pictures by their new numbers. (A program that counts pictures by itself is left alone, and `verify` turns it down.)
     """
     made, whole = 0, list[dict[str, Any]]()
     for item in steps:

@@ -14,7 +14,12 @@ def test_a_reflection_says_which_steps_are_the_wrong_attempt(capsys: pytest.Capt
     made = reflect([step("answer", "blue")], "blue", [step("answer", "red")], 1, 0)
     trace = {"trace_id": "t" * 32, "origin": "reflection", "steps": made.steps, "wrong_steps": made.wrong_steps}
     plain = {"trace_id": "o" * 32, "origin": "oracle", "steps": [step("answer", "red")], "wrong_steps": None}
-    needed = {"policy": "p", "original_k": 0, "edited_k": 8, "needs_interaction": True}
+    sides = {"original": (0, 8, 0.0, 0.324), "edited": (7, 8, 0.529, 0.978)}
+    needed = {"policy": "p", "origin": "oracle", "needs_interaction": True} | {
+        f"{side}_{name}": value
+        for side, values in sides.items()
+        for name, value in zip(("k", "n", "low", "high"), values, strict=True)
+    }
     row = sample("i" * 32)
     told = dict.fromkeys(TABLES, []) | {"samples": [row], "traces": [trace, plain], "necessity": [needed]}
     SampleView(row["sample_id"], told).print()
@@ -26,4 +31,4 @@ def test_a_reflection_says_which_steps_are_the_wrong_attempt(capsys: pytest.Capt
         "answer",
     ]
     assert lines[first + 7] == ["answer", "red"]
-    assert any("needs_interaction" in line for line in lines)
+    assert "p oracle 0 of 8 (0.00 to 0.32) 7 of 8 (0.53 to 0.98) True".split() in lines
