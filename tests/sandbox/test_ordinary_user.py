@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import require
 
+VIEW = Path("/mnt")
 SUITE = ["tests/sandbox/test_escape.py", "tests/sandbox/test_sandbox.py"]
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,19 +23,33 @@ def test_the_suite_passes_for_an_ordinary_user() -> None:
     """In a view of the machine where Python and these files lie where everyone may read, and /tmp is fresh."""
     require("bwrap")
     require("setpriv")
-    places = {Path(sys.base_prefix): "/mnt/python", Path(site.getsitepackages()[0]): "/mnt/packages", ROOT: "/mnt/here"}
-    command = ["bwrap", "--dev-bind", "/", "/", "--tmpfs", "/mnt", "--perms", "1777", "--tmpfs", "/tmp"]
+    places = {
+        Path(sys.base_prefix): VIEW / "python",
+        Path(site.getsitepackages()[0]): VIEW / "packages",
+        ROOT: VIEW / "here",
+    }
+    command = ["bwrap", "--dev-bind", "/", "/", "--tmpfs", str(VIEW), "--perms", "1777", "--tmpfs", "/tmp"]
     for source, place in places.items():
-        command += ["--ro-bind", str(source), place]
-    command += ["--chdir", "/mnt/here", "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"]
+        command += ["--ro-bind", str(source), str(place)]
+    command += [
+        "--chdir",
+        str(VIEW / "here"),
+        "setpriv",
+        "--reuid",
+        "65534",
+        "--regid",
+        "65534",
+        "--clear-groups",
+        "--",
+    ]
     name = Path(sys.executable).resolve().name
-    command += [f"/mnt/python/bin/{name}", "-m", "pytest", "-p", "no:cacheprovider", *SUITE]
+    command += [str(VIEW / "python" / "bin" / name), "-m", "pytest", "-p", "no:cacheprovider", *SUITE]
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": "/tmp",
-        "PYTHONPATH": "/mnt/packages",
+        "PYTHONPATH": str(VIEW / "packages"),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "LD_LIBRARY_PATH": "/mnt/python/lib",
+        "LD_LIBRARY_PATH": str(VIEW / "python" / "lib"),
         **{name: os.environ[name] for name in ("EVOLENS_SANDBOX", "EVOLENS_CI") if name in os.environ},
     }
     done = subprocess.run(command, env=environment, capture_output=True, text=True)

@@ -128,8 +128,8 @@ def test_unseeded_randomness_is_the_same_in_every_call_worker_and_sandbox(box: S
 
 def test_calls_run_side_by_side_and_never_see_each_other(box: Sandbox) -> None:
     code = (
-        "import os, time\nopen('/tmp/mine', 'x').write('{0}')\ntime.sleep(0.2)\n"
-        "print(open('/tmp/mine').read(), os.listdir('/tmp'))"
+        "import os, time\nopen('mine', 'x').write('{0}')\ntime.sleep(0.2)\n"
+        "print(open('mine').read(), os.listdir('/tmp'))"
     )
     with ThreadPoolExecutor(4) as threads:
         rans = list(threads.map(lambda index: box.run(code.format(index)), range(8)))

@@ -36,8 +36,8 @@ ATTACKS = (
     Attack(
         "leave-finder",
         "answer the imports of the next program",
-        "import sys; sys.meta_path.insert(0, sys); sys.path.insert(0, '/tmp/planted')",
-        then="import sys\nif sys in sys.meta_path or '/tmp/planted' in sys.path: print('ESCAPED')",
+        "import sys; sys.meta_path.insert(0, sys); sys.path.insert(0, 'planted')",
+        then="import sys\nif sys in sys.meta_path or 'planted' in sys.path: print('ESCAPED')",
     ),
     Attack(
         "leave-file",
