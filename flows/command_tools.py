@@ -30,19 +30,14 @@ def list_tools(as_json: AsJson = False) -> None:
     if as_json:
         console.print_json(schemas)
         return
-    rows = []
+    rows: list[dict[str, str]] = []
     for told in (each["function"] for each in schemas):
-        needed = told["parameters"]["required"]
-        for number, (name, argument) in enumerate(told["parameters"]["properties"].items()):
-            rows.append(
-                {
-                    "tool": told["name"] if number == 0 else "",
-                    "argument": name,
-                    "needed": "yes" if name in needed else "",
-                    "what": argument["description"],
-                }
-            )
-    console.table(f"{len(TOOLS)} tools, {len(OFFERED)} of them offered where a recipe names none", rows)
+        apart = "" if told["name"] in OFFERED else " Only where a recipe names it."
+        rows.append({"tool": told["name"], "argument": "", "what": told["description"] + apart})
+        for name, argument in told["parameters"]["properties"].items():
+            optional = "" if name in told["parameters"]["required"] else " (may be left out)"
+            rows.append({"tool": "", "argument": name + optional, "what": argument["description"]})
+    console.table(f"{len(TOOLS)} tools", rows)
 
 
 @tools_app.command(name="serve")
