@@ -24,8 +24,8 @@ class Measure(Parameters):
 
     points: Points | None = Field(
         default=None,
-        description=f"Points [x, y], each 0 to 1000: two for their distance, three for the angle at the second, up to"
-        f" {MOST} for the way along them.",
+        description="Points [x, y], each 0 to 1000: two (distance), three (angle at the second), up to"
+        f" {MOST} (the way along).",
     )
     bbox_2d: Box | None = Field(default=None, description="Instead: the box [x0, y0, x1, y1] whose size is wanted.")
 
