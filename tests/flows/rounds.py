@@ -27,7 +27,7 @@ TINY = """
 name: {name}
 seed: 3
 policy: {{url: "local:seedling"}}
-embedder: {{url: "embed:seedling"}}
+embedder: {{url: "embed:clip"}}
 sources:
   - {{name: photographs, path: {photographs}, format: imagefolder, limit: 1}}
 tasks:

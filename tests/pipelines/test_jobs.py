@@ -46,7 +46,7 @@ def done(tmp_path_factory) -> tuple[Lake, dict[str, Manifest]]:
         made[name] = run_stage(lake, StageCall(stage, parameters, keys, worker, part_rows=5))
         check_law(name, made[name].counts)
 
-    policy, embedder = worker("local:seedling"), worker("embed:seedling")
+    policy, embedder = worker("local:seedling"), worker("embed:clip")
     held = {"crit": banks.Bank(task="vicrit", count=2), "count": banks.Bank(task="counting", count=2)}
     aims = {"find": banks.Bank(task="search", count=2), "read": banks.Bank(task="charts", count=2)}
     source = ingest.Source(name="photographs", path=PHOTOGRAPHS, fingerprint=fingerprint(PHOTOGRAPHS), limit=2)

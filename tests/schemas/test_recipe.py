@@ -11,7 +11,7 @@ from schemas.recipe import RecipeError, load
 GOOD = """
 name: tiny
 policy: {url: "local:seedling"}
-embedder: {url: "embed:seedling"}
+embedder: {url: "embed:clip"}
 tasks: [{task: counting, dial: 0, count: 4}]
 banks: {easy: {task: counting, count: 4}}
 targets: {hard: {task: counting, dial: 1, count: 4}}

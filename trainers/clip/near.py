@@ -26,7 +26,7 @@ from pipelines.workers import WorkerSpec, connect
 from schemas.requests import Embed, Vector
 from trainers.clip.evaluate import SEEDS
 
-THRESHOLDS = (0.9, 0.95, 0.97, 0.98, 0.99, 0.999, 0.9999)
+THRESHOLDS = (0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9999)
 BITS = 4
 """Two hashes that differ in no more are near, to `deduplicate` by default."""
 
