@@ -42,7 +42,9 @@ class Stage:
             raise ValueError(f"show() takes at most {self.pictures} pictures")
         used = sum(raw.width * raw.height for raw in self.shown)
         if not 0 < image.width * image.height <= self.pixels - used:
-            raise ValueError(f"a picture of {image.width}x{image.height} pixels cannot be shown")
+            raise ValueError(
+                f"{image.width}x{image.height} pixels are too many; there is room for {self.pixels - used}"
+            )
         rgb = image if image.mode == "RGB" else image.convert("RGB")
         self.shown.append(wire.Raw(rgb.width, rgb.height, rgb.tobytes()))
 

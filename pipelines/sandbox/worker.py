@@ -21,7 +21,7 @@ from pipelines.sandbox import root, seccomp, wire
 
 START = 30.0
 GRACE = 10.0
-"""Seconds for the start, and for the zygote to say how a call ended after its time was up."""
+"""Seconds for the first call, an empty one; and for the zygote to say how a call ended after its time was up."""
 
 HINT = (
     "needs Linux, bubblewrap 0.5 or newer (`apt install bubblewrap`), libseccomp (`apt install libseccomp2`) and, "
@@ -76,7 +76,7 @@ class Worker:
     def __init__(self, start: Callable[[Popen], subprocess.Popen[bytes]] = lambda popen: popen()) -> None:
         bubblewrap = shutil.which("bwrap")
         if sys.platform != "linux" or bubblewrap is None:
-            raise Unavailable(f"bubblewrap is not there: the sandbox {HINT}")
+            raise Unavailable(f"bubblewrap is not there; the sandbox {HINT}")
         privileged = os.geteuid() == 0
         self.user = _spare_user() if privileged else 0
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
@@ -86,7 +86,7 @@ class Worker:
             try:
                 files = [stack.enter_context(_file([program])) for program in (seccomp.outer(), seccomp.inner())]
             except OSError as error:
-                raise Unavailable(f"{error}: the sandbox {HINT}") from None
+                raise Unavailable(f"{error}; the sandbox {HINT}") from None
             passed = [files[0].fileno(), inside.fileno(), files[1].fileno()]
             try:
                 command = [bubblewrap, *root.arguments(passed[0], passed[1], passed[2], privileged)]
@@ -97,15 +97,15 @@ class Worker:
                 lambda: subprocess.Popen(command, pass_fds=passed, stdin=null, stdout=null, stderr=self._log)
             )
         try:
-            self._control.settimeout(START)
-            ready = self._control.recv(16) == b"ready"
-        except OSError:
-            ready = False
-        if not ready:
-            self.close()
+            tried = self.call(wire.request("", (), (0, 0)), Limits(wall=START))
+            said = tried.errors if tried.status else b""
+        except Lost:
             self._log.seek(0)
-            said = self._log.read()[-800:].decode(errors="replace").strip()
-            raise Unavailable(f"bubblewrap could not start ({said or 'no word of why'}): the sandbox {HINT}")
+            said = self._log.read() or b"no word of why"
+        if said:
+            self.close()
+            told = said[-800:].decode(errors="replace").strip()
+            raise Unavailable(f"the sandbox could not be set up ({told}); it {HINT}")
 
     def call(self, request: Sequence[wire.Bytes], limits: Limits) -> End:
         """Carry out one request. Raises `Lost`; then the worker is of no more use."""

@@ -36,11 +36,10 @@ class Program(ctypes.Structure):
 
 
 def main(control: socket.socket, rules: bytes) -> None:
-    """Say that all is imported, then carry out calls until the host hangs up."""
+    """Carry out calls until the host hangs up."""
     guest.prepare()
     gc.collect()
     gc.freeze()  # a fork copies the pages that the collector would touch
-    control.send(b"ready")
     while True:
         packet, descriptors, _, _ = socket.recv_fds(control, wire.CALL.size, 4)
         if len(packet) < wire.CALL.size:
@@ -74,8 +73,6 @@ def perform(packet: bytes, descriptors: list[int], rules: bytes) -> None:
         asked, told = arrange(descriptors)
         lock_in(packet, rules)
         answer = guest.carry_out(*wire.read_request(os.pread(asked, os.fstat(asked).st_size, 0)))
-        sys.stdout.flush()
-        sys.stderr.flush()
         for part in wire.answer(answer):
             os.write(told, part)
         os._exit(0)

@@ -42,6 +42,14 @@ def test_where_namespaces_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path:
         Sandbox()
 
 
+def test_where_a_call_cannot_lock_itself_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is tried at the start: what a call cannot take upon itself is told before any program is read."""
+    require("bwrap")
+    monkeypatch.setattr(seccomp, "inner", lambda: b"no filter")
+    with pytest.raises(Unavailable, match=r"(?s)could not be set up \(.*OSError"):
+        Sandbox()
+
+
 def test_the_doctor_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     (finding,) = doctor._sandbox(tmp_path)
