@@ -26,9 +26,7 @@ ROWS, ATTEMPTS = 24, 2
 MANY = ROWS * ATTEMPTS
 
 
-def test_local_advances_every_trajectory_of_a_wave_in_one_call(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_local_advances_every_trajectory_of_a_wave_in_one_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     together: list[set[str]] = []
     stock = LocalWorker.answer
 
