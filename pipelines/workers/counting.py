@@ -56,7 +56,10 @@ class Counter:
         """The counter of a transformers folder, or of `seedling`; `context` is what its configuration says where it is
         not given. Raises `FileNotFoundError` where there is no such folder.
         """
-        return cls(folder_of(WorkerSpec(f"local:{named}")), size_of, context)
+        try:
+            return cls(folder_of(WorkerSpec(f"local:{named}")), size_of, context)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"the processor {named!r} cannot be read: {error}") from error
 
     def count(self, messages: Sequence[Message]) -> Count:
         """What a conversation comes to, up to the answer. Raises `ValueError` for one that cannot be encoded, and what
@@ -82,14 +85,10 @@ class Counter:
     def resized(self, picture: Image.Image) -> Image.Image:
         """The picture as the processor makes it before it cuts it into patches, where that is smaller and where the
         processor would leave the smaller one as it is; the picture itself otherwise.
-
-        Raises `ValueError` for a processor of another kind than Qwen-VL's.
         """
         from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
         reads = self._processor.image_processor
-        if not hasattr(reads, "patchify"):
-            raise ValueError(f"{type(reads).__name__} has no rule by which a picture could be resized beforehand")
         resize = partial(
             reads.resize, size=reads.size, resample=reads.resample, factor=reads.patch_size * reads.merge_size
         )
@@ -104,6 +103,8 @@ class Counter:
     def _processor(self) -> Any:
         from transformers import AutoProcessor
 
+        if not countable(self._folder):
+            raise ValueError(f"{self._folder} holds no image processor of a Qwen-VL model, so nothing can be counted")
         return AutoProcessor.from_pretrained(self._folder, local_files_only=True)
 
     @cached_property
@@ -146,9 +147,18 @@ class _Measuring:
 
 
 def pixels_of(processor: Any) -> int:
-    """How many pixels one visual token of a Qwen-VL model stands for."""
-    reads = processor.image_processor
-    return int((reads.patch_size * reads.merge_size) ** 2)
+    """How many pixels one visual token of a Qwen-VL model stands for; 0 for a model of another kind."""
+    sides = [getattr(processor.image_processor, name, 0) for name in ("patch_size", "merge_size")]
+    return (sides[0] * sides[1]) ** 2 if all(isinstance(side, int) for side in sides) else 0
+
+
+def countable(folder: Path) -> bool:
+    """Whether the processor of a transformers folder can be counted with: one of the Qwen-VL models'."""
+    for name in ("processor_config.json", "preprocessor_config.json"):
+        if (folder / name).is_file():
+            said = json.loads((folder / name).read_text(encoding="utf-8"))
+            return "Qwen2VL" in str(said.get("image_processor", said).get("image_processor_type", ""))
+    return False
 
 
 def _context(folder: Path) -> int | None:

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.workers.counting import countable
 from pipelines.workers.identity import OPTIONS, WorkerSpec, folder_of, identity_of, on_hub
 from pipelines.workers.server.worker import ServerWorker
 from pipelines.workers.slots import ServerFailed, Slot
@@ -69,7 +70,7 @@ class VLLMWorker:
         identity = identity_of(spec)
         order = order_of(spec, identity)
         passed: dict[str, str | int | float] = {"model": order.name}
-        passed |= {} if on_hub(spec) else {"processor": str(folder_of(spec))}
+        passed |= {"processor": str(folder_of(spec))} if not on_hub(spec) and countable(folder_of(spec)) else {}
         passed |= {name: each for name, each in spec.options if name in OPTIONS["openai"]}
 
         def worker_at(address: str) -> ServerWorker:

@@ -82,12 +82,17 @@ def data_uri(
     """The original file where every reader sees the same RGB pixels in it as we do; a PNG of our pixels otherwise, and
     of those that `resized` makes where it makes others.
     """
-    picture = load().convert("RGB") if resized else None
-    small = resized(picture) if resized and picture else picture
-    if small is picture and original is not None and (kind := plain_kind(original)):
+    whole = load().convert("RGB") if resized else None
+    if resized and whole and (small := resized(whole)) is not whole:
+        return _png(small)
+    if original is not None and (kind := plain_kind(original)):
         return f"data:{kind};base64,{base64.b64encode(original).decode()}"
+    return _png(whole or load().convert("RGB"))
+
+
+def _png(picture: Image.Image) -> str:
     buffer = io.BytesIO()
-    (small or load().convert("RGB")).save(buffer, "PNG", compress_level=1)
+    picture.save(buffer, "PNG", compress_level=1)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 

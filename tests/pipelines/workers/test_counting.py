@@ -6,6 +6,7 @@ import base64
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from transformers.image_utils import SizeDict
 
 from pipelines.lake.decode import decode
 from pipelines.workers import WorkerSpec, connect
-from pipelines.workers.counting import Count, Counter, TooLong
+from pipelines.workers.counting import Count, Counter, TooLong, countable, pixels_of
 from pipelines.workers.encoding import Encoder
 from pipelines.workers.local import LocalWorker
 from pipelines.workers.server.pictures import data_uri, plain_kind, upright_size
@@ -92,6 +93,18 @@ def test_what_local_refuses_is_refused(counter: Counter) -> None:
     counter._size_of = SIZES.__getitem__
 
 
+def test_a_processor_of_another_kind_is_told(tiny: Path, tmp_path: Path) -> None:
+    for file in tiny.iterdir():
+        text = file.read_bytes()
+        (tmp_path / file.name).write_bytes(text.replace(b"Qwen2VLImageProcessor", b"CLIPImageProcessor"))
+    assert countable(tiny) and not countable(tmp_path) and not countable(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="no image processor of a Qwen-VL model"):
+        Counter(tmp_path, SIZES.__getitem__).count((user("look"),))
+    with pytest.raises(FileNotFoundError, match="the processor 'nowhere' cannot be read"):
+        Counter.of("nowhere", SIZES.__getitem__)
+    assert pixels_of(SimpleNamespace(image_processor=SimpleNamespace(patch_size={"height": 14}))) == 0
+
+
 def test_an_answer_needs_room(tiny: Path) -> None:
     request = Generate("g", (user("a b c"),), Sampling(max_tokens=10), 0)
     tokens = Counter(tiny, SIZES.__getitem__).count(request.messages).prompt_tokens
@@ -151,9 +164,10 @@ def test_a_request_that_would_be_cut_is_not_sent(tiny: Path, album: Album) -> No
     assert (result.kind, result.transient, server.bodies) == ("too_long", False, [])
 
 
-@pytest.mark.parametrize("wrong", [0, 1])
-def test_a_server_that_reads_another_prompt_gives_no_answer(tiny: Path, album: Album, wrong: int) -> None:
-    talk = (user("how many?", Picture(album.add(plain("green")))),)
+@pytest.mark.parametrize(("wrong", "turns"), [(0, 0), (1, 0), (1, 1), (2, 1)])
+def test_a_server_that_reads_another_prompt_gives_no_answer(tiny: Path, album: Album, wrong: int, turns: int) -> None:
+    """One token for each turn of the assistant may be a line break that was joined to another."""
+    talk = (user("how many?", Picture(album.add(plain("green")))), *(says("red"), user("2")) * turns)
     count = Counter(tiny, lambda name: album(name).size).count(talk)
 
     def answer(*_: Any) -> tuple[int, dict[str, str], Any]:
@@ -166,16 +180,16 @@ def test_a_server_that_reads_another_prompt_gives_no_answer(tiny: Path, album: A
 
     with serve(answer) as server:
         (result,) = worker_at(server, album, tiny).answer([ask("g", *talk)])
-    if wrong:
+    if wrong > turns:
         assert isinstance(result, Failed)
         assert result.kind == "another_prompt"
         assert (
-            f"read {count.prompt_tokens - 1} tokens, the model's processor makes {count.prompt_tokens}"
+            f"read {count.prompt_tokens - wrong} tokens, the model's processor makes {count.prompt_tokens}"
             in result.message
         )
     else:
         assert isinstance(result, Generated)
-        assert Count(result.pixels, result.visual_tokens, result.prompt_tokens) == count
+        assert Count(result.pixels, result.visual_tokens, result.prompt_tokens + wrong) == count
 
 
 def test_local_counts_the_same(worker: LocalWorker, tiny: Path, album: Album) -> None:
