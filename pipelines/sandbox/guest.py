@@ -25,6 +25,9 @@ PRELOAD = (
 ).split()
 """Imported before the first call, so no call waits for them. The rest of the standard library can be imported too."""
 
+CODE = "<code>"
+"""The program's file name in its own tracebacks."""
+
 
 class Stage:
     """What `show` fills: pictures, within the room there is for them."""
@@ -66,13 +69,11 @@ def carry_out(code: str, images: Sequence[wire.Raw], room: tuple[int, int]) -> w
         if end.code not in (None, 0):
             error = "exception", f"SystemExit: {end.code}"
     except MemoryError:
+        names.clear()  # room for the account
         error = "memory", "MemoryError: the program needs more memory than it may have"
     except BaseException as raised:
         error = "exception", told(raised)
     return wire.Answer(tuple(stage.shown), error)
-
-
-CODE = "<code>"
 
 
 def told(raised: BaseException) -> str:

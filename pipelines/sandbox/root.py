@@ -50,7 +50,7 @@ def package_folders() -> list[Path]:
     for name in PACKAGES:
         found = importlib.util.find_spec(name)
         assert found is not None and found.submodule_search_locations, name
-        folders.append(Path(next(iter(found.submodule_search_locations))))
+        folders.append(Path(next(iter(found.submodule_search_locations))).resolve())
     beside = {folder.parent / name for folder in folders for name in BUNDLED}
     return folders + sorted(folder for folder in beside if folder.is_dir())
 
@@ -58,7 +58,7 @@ def package_folders() -> list[Path]:
 @functools.cache
 def tree() -> tuple[tuple[Path, PurePosixPath], ...]:
     """Every file and folder bound into the sandbox: where it lies, and its name inside."""
-    standard = Path(sysconfig.get_path("stdlib"))
+    standard, home = Path(sysconfig.get_path("stdlib")).resolve(), Path(sys.base_prefix).resolve()
     inside = PYTHON / sys.platlibdir / standard.name
     packages = package_folders()
     bound = [
@@ -68,11 +68,10 @@ def tree() -> tuple[tuple[Path, PurePosixPath], ...]:
         *((HERE / name, LIBRARIES / "pipelines" / "sandbox" / name) for name in ("wire.py", "guest.py", "zygote.py")),
     ]
     for name in _loaded(packages):
-        if not any(name.is_relative_to(folder) for folder in (standard, *packages)):
-            home = Path(sys.base_prefix)
-            moves = home != Path("/usr") and name.is_relative_to(home)
-            place = PYTHON / "libraries" / name.name if moves else PurePosixPath(name)
-            bound.append((name.resolve(), place))
+        real = name.resolve()
+        if not any(real.is_relative_to(folder) for folder in (standard, *packages)):
+            moves = home != Path("/usr") and real.is_relative_to(home)
+            bound.append((real, PYTHON / "libraries" / name.name if moves else PurePosixPath(name)))
     return tuple(bound)
 
 

@@ -20,6 +20,18 @@ print("ESCAPED")
         limits=SMALL,
     ),
     Attack(
+        "fill-memory-with-crumbs",
+        "take all memory so finely that none is left to say so",
+        """
+crumbs = []
+while len(crumbs) < 600_000:
+    crumbs.append(bytearray(900))
+print("ESCAPED")
+""",
+        ends=("memory",),
+        limits=SMALL,
+    ),
+    Attack(
         "fill-memory-at-once",
         "take all memory with one array",
         """
