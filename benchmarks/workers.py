@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import json
 import re
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -67,9 +68,11 @@ def server(model: str, options: argparse.Namespace) -> dict[str, Any]:
             names = [name for name in sides if turn == 0 or name in ("serial", "ours", best)]
             for name in names if turn % 2 == 0 else reversed(names):
                 found[name].append(sides[name](_seeded(drawn, name)))
+                _tell(f"turn {turn + 1}, {name}", found[name][-1].requests_per_second, "requests/s")
             best = best or max(map(str, BARRIERS), key=lambda name: found[name][0].requests_per_second)
             bodies = [_body(request, state.order.name, pictures) for request in _seeded(drawn, "saturated")]
             saturated.append(asyncio.run(_closed_loop(f"http://127.0.0.1:{state.port}", bodies)))
+            _tell(f"turn {turn + 1}, saturated", saturated[-1], "tokens/s")
     finally:
         stop(worker.slot.folder)
     rates = {name: [each.requests_per_second for each in paces] for name, paces in found.items()}
@@ -86,6 +89,10 @@ def server(model: str, options: argparse.Namespace) -> dict[str, Any]:
         "ours_over_serial": measure.ratio(rates["ours"], rates["serial"]),
         "busy": measure.ratio(tokens, saturated),
     }
+
+
+def _tell(what: str, rate: float, unit: str) -> None:
+    print(f"{what}: {rate:.1f} {unit}", file=sys.stderr, flush=True)
 
 
 def _seeded(drawn: Drawn, side: str) -> list[Generate]:
@@ -150,6 +157,7 @@ def local(model: str, options: argparse.Namespace) -> dict[str, Any]:
         }
         for name in sides if turn % 2 == 0 else reversed(sides):
             found[name].append(sides[name]())
+            _tell(f"turn {turn + 1}, {name}", found[name][-1].tokens_per_second, "tokens/s")
     rates = {name: [each.tokens_per_second for each in paces] for name, paces in found.items()}
     return {
         "model": worker.identity.name,

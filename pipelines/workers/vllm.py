@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from pipelines.workers.counting import countable
 from pipelines.workers.identity import OPTIONS, WorkerSpec, folder_of, identity_of, on_hub
 from pipelines.workers.server.worker import ServerWorker
-from pipelines.workers.slots import ServerFailed, Slot
+from pipelines.workers.slots import Slot
 from pipelines.workers.store import session
 from pipelines.workers.supervise import HOST, Order, State
 from schemas.requests import Failed, Request, Result, Vector, WorkerIdentity
@@ -40,8 +40,10 @@ _NEUTRAL = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetit
 """What a request leaves unsaid means nothing; models may bring other defaults with them."""
 _STRUCTURED = {"backend": "guidance", "disable_any_whitespace": True}
 """As `local:` guides JSON: a model that may put spaces between its words can put them there until it is cut."""
-_ON_CPU = ("--dtype", "float32", "--enforce-eager", "--gpu-memory-utilization", "0.15")
-"""As `local:` computes there, started quickly, and without a share of all memory."""
+_ON_CPU = ("--dtype", "float32", "--enforce-eager", "--gpu-memory-utilization", "0.15", "--no-enable-chunked-prefill")
+"""As `local:` computes there, started quickly, without a share of all memory, and with prompts read whole: where one is
+read in pieces, vLLM 0.32 winds the generator of a request with a seed back, which a CPU's cannot, and the server dies.
+"""
 _CPU_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
 
 
@@ -100,7 +102,7 @@ class VLLMWorker:
         try:
             state = self.slot.enter(lost)
             worker = self._worker_of(state.address)
-        except (ServerFailed, OSError) as error:
+        except Exception as error:  # `ServerFailed` mostly; whatever it is, the request must end
             future.set_result(Failed("server", str(error), transient=True, attempts=attempts + 1))
             return
         asked = worker.submit(request)

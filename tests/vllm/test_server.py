@@ -51,6 +51,18 @@ def test_samples(served: VLLMWorker, album: Album) -> None:
     assert len(others) > 1
 
 
+def test_a_crowd_with_seeds(served: VLLMWorker, album: Album) -> None:
+    """More words than are read in one step, each request drawn from a generator of its own."""
+    before = served.slot.enter()
+    served.slot.leave()
+    crowd = [
+        replace(request, sampling=replace(request.sampling, temperature=1.5, top_p=0.9, top_k=20))
+        for request in mixed(album, 80, seed=7)
+    ]
+    assert len(texts(served, crowd)) == len(crowd)
+    assert served.slot.still(before), "the server that began is the one that ended"
+
+
 def test_guided_json(served: VLLMWorker, album: Album) -> None:
     schema = {
         "type": "object",
