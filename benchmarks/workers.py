@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import re
 import sys
@@ -109,10 +110,9 @@ def _body(request: Generate, model: str, pictures: dict[str, Any]) -> bytes:
 
 async def _closed_loop(server: str, bodies: Sequence[bytes]) -> float:
     """Tokens per second, by the server's own count, while it always holds `SATURATED` requests: from when as many have
-    been answered until there is no other to take the place of the next.
+    been answered until all have been once more.
     """
-    waiting = iter([*bodies, *bodies])
-    answered: list[None] = []
+    waiting, answers = itertools.cycle(bodies), itertools.count(1)
     seen: list[tuple[float, float]] = []
 
     async def look(session: aiohttp.ClientSession) -> None:
@@ -122,16 +122,13 @@ async def _closed_loop(server: str, bodies: Sequence[bytes]) -> float:
         seen.append((time.perf_counter(), float(found[1])))
 
     async def client(session: aiohttp.ClientSession) -> None:
-        for body in waiting:
+        while len(seen) < 2:
             headers = {"Content-Type": "application/json"}
-            async with session.post(f"{server}/v1/chat/completions", data=body, headers=headers) as answer:
+            async with session.post(f"{server}/v1/chat/completions", data=next(waiting), headers=headers) as answer:
                 answer.raise_for_status()
                 await answer.read()
-            answered.append(None)
-            if len(answered) == SATURATED:
+            if next(answers) in (SATURATED, SATURATED + len(bodies)):
                 await look(session)
-        if len(seen) == 1:
-            await look(session)
 
     timeout = aiohttp.ClientTimeout(total=None)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as session:
