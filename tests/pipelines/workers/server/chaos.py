@@ -58,6 +58,7 @@ async def serve(port: int, log: str, trouble: float = 0.5) -> None:
             elif fate == 3:
                 for byte in whole if chance.random() < 0.5 else b"":
                     writer.write(bytes([byte]))
+                    await writer.drain()  # raises when the client has hung up
                     await asyncio.sleep(0.1)
                 await asyncio.sleep(FAR)
             elif fate == 4:
