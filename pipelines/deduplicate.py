@@ -49,7 +49,7 @@ class Parameters(BaseModel):
     phash_distance: int = Field(4, ge=0, le=32, description="Largest Hamming distance of two 64-bit perceptual hashes.")
     cosine: float = Field(0.95, ge=-1, le=1, description="Smallest cosine of two embeddings whose hashes are near.")
     cosine_alone: float = Field(
-        0.995, ge=-1, description="Smallest cosine that suffices whatever the hashes say; above 1 none does."
+        0.99, ge=-1, description="Smallest cosine that suffices whatever the hashes say; above 1 none does."
     )
     wave: int = Field(256, ge=1, description="Pictures per call of the embedder.")
 
