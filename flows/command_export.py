@@ -27,6 +27,9 @@ def export(
     split: Annotated[
         str | None, typer.Option(help="Of curated rows: `sft`, `rl` or `all`; by default what the format is for.")
     ] = None,
+    arm: Annotated[
+        str, typer.Option(help="Of curated rows: `curated`, or `random`, their control of the same size.")
+    ] = "curated",
     style: Annotated[
         str, typer.Option(help="`plain`, or `described`: a system turn explains tools and format.")
     ] = "plain",
@@ -52,7 +55,7 @@ def export(
     Example: `evolens export trl-sft exports/sft --lake lake`
     """
     from pipelines.export import FORMATS
-    from pipelines.export.items import TABLES, Table
+    from pipelines.export.items import ARMS, TABLES, Arm, Table
     from pipelines.export.write import CannotExport, Choice
     from pipelines.export.write import export as write
     from pipelines.lake import Lake
@@ -66,7 +69,8 @@ def export(
         return
     if out is None:
         raise CannotExport("where to? `evolens export FORMAT OUT`")
-    for name, value, values in (("table", table, TABLES), ("style", style, STYLES), ("split", split, SPLITS)):
+    offered = (("table", table, TABLES), ("style", style, STYLES), ("split", split, SPLITS), ("arm", arm, ARMS))
+    for name, value, values in offered:
         if value not in values:
             raise CannotExport(f"--{name} {value!r} is none of {', '.join(each for each in values if each)}")
     choice = Choice(
@@ -79,6 +83,7 @@ def export(
         force=force,
         preflight=folder_of(WorkerSpec(preflight)) if preflight else None,
         max_tokens=max_tokens,
+        arm=cast(Arm, arm),
     )
     told = write(Lake(lake), named(lake, run), choice, out, console.Progress("export", unit="rows"))
     if as_json:

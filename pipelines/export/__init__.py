@@ -9,6 +9,7 @@ from pipelines.export.format import Format
 FORMATS: dict[str, Format] = {
     "trl-sft": trl.SFT,
     "trl-grpo": trl.GRPO,
+    "trl-dpo": trl.DPO,
     "verl": verl.FORMAT,
     "easyr1": easyr1.FORMAT,
     "llama-factory": conversations.LLAMA_FACTORY,

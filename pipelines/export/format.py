@@ -18,6 +18,7 @@ class Format:
 
     `record(item, style)` gives what `sink(folder)` takes, or raises `items.Unfit` for a row that the format cannot
     hold. `split`: what of the curated rows it is for. `traced`: whether it shows traces, with the pictures of tools.
+    `paired`: whether it shows a right and a wrong answer (`pairs`).
     `files`: where pictures lie as files: nowhere, in the export's folder, or in the folder of each split.
     """
 
@@ -26,6 +27,7 @@ class Format:
     sink: Callable[[Path], Sink]
     split: Literal["sft", "rl"] | None = None
     traced: bool = False
+    paired: bool = False
     files: Literal["", "export", "split"] = ""
     captions: bool = False
     finish: Callable[[Path, list[str]], None] | None = None

@@ -1,8 +1,8 @@
 """What an export is made of: rows of a run, each with its pictures' bytes and its conversation, one after another.
 
 Reads `curated` (or every row of `samples` or `captions`), `samples`, `traces`, `checks`, `captions`, `images` of one
-run, and the packs. The database sorts, on disk where it must, and hands over a few rows at a time, so memory does not
-grow with the lake; equal lakes give equal rows in equal order.
+run, `rollouts` where answers are paired, and the packs. The database sorts, on disk where it must, and hands over a few
+rows at a time, so memory does not grow with the lake; equal lakes give equal rows in equal order.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
+from pipelines.export.pairs import Said, pair_of, pairs_sql
 from pipelines.export.pictures import Shot, shot
 from pipelines.lake import Lake
 from pipelines.lake.catalog import run_views
@@ -31,11 +32,18 @@ if TYPE_CHECKING:
 Table: TypeAlias = Literal["curated", "samples", "captions"]
 TABLES: tuple[str, ...] = get_args(Table)
 
+Arm: TypeAlias = Literal["curated", "random"]
+ARMS: tuple[str, ...] = get_args(Arm)
+"""Of curated rows: what the selection chose, or its random control of the same size."""
+
 FACTS = ("sample_id", "split", "question", "options", "answer", "answer_type", "task", "domain", "source", "license")
 """What stands in every row of every format, whatever else it calls them."""
 
 BATCH = 64
 """Rows fetched at once."""
+
+ARM = "<arm>"
+"""Stands in the SQL for the arm."""
 
 _TRACE = """
 SELECT t.trace_id, t.sample_id, t.steps FROM traces t
@@ -53,7 +61,7 @@ FROM curated c
 JOIN samples s USING (sample_id)
 LEFT JOIN (SELECT DISTINCT ON (trace_id) trace_id, steps FROM traces ORDER BY trace_id) t USING (trace_id)
 LEFT JOIN ({_PROVEN}) h USING (sample_id)
-WHERE c.arm = 'curated' AND c.round = (SELECT max(round) FROM curated)
+WHERE c.arm = '{ARM}' AND c.round = (SELECT max(round) FROM curated)
 """,
     "samples": f"""
 SELECT s.* EXCLUDE (split), 'train' AS split, 0 AS place, t.trace_id, t.steps, h.sample_id IS NOT NULL AS tools_help
@@ -68,13 +76,13 @@ WHERE caption_id NOT IN ({HELD_BACK})
 """,
 }
 _SELECTED = """
-CREATE VIEW chosen AS SELECT r.*, l.licenses FROM ({rows}) r JOIN (
+CREATE VIEW chosen AS SELECT * FROM ({rows}) r JOIN (
     SELECT sample_id, split, list_sort(list_distinct(list_concat([coalesce(any_value(said), 'unknown')],
         list(coalesce(i.license, 'unknown'))))) AS licenses
     FROM (SELECT sample_id, split, license AS said, unnest(image_ids) AS image_id FROM ({rows})) p
     LEFT JOIN (SELECT DISTINCT ON (image_id) image_id, license FROM images ORDER BY image_id) i USING (image_id)
     GROUP BY sample_id, split
-) l USING (sample_id, split)
+) l USING (sample_id, split) {joined}
 """
 
 
@@ -132,6 +140,20 @@ class Item:
         asked = conversation(self.row, steps, style=style)
         return asked if steps else (*asked, Message("assistant", (Text(self.answer or ""),)))
 
+    @property
+    def pair(self) -> tuple[Said, Said]:
+        """A right and a wrong answer. Raises `Unfit` where the run has not both."""
+        found = pair_of(self.row)
+        if found is None:
+            raise Unfit("no_pair", "there is no right and no wrong answer of one turn, asked for in this --style")
+        return found
+
+    def taught(self, style: Style, *, paired: bool) -> list[tuple[Message, ...]]:
+        """Every conversation that this row teaches: one, or of a pair both. Raises as `pair`."""
+        if not paired:
+            return [self.messages(style)]
+        return [(*self.prompt(style), Message("assistant", (Text(said.text),))) for said in self.pair]
+
     def prompt(self, style: Style = "plain") -> tuple[Message, ...]:
         """The question alone."""
         return conversation(self.row, style=style)
@@ -145,11 +167,15 @@ class Item:
 class Selection:
     """The rows of one table and split of a run; close it when done."""
 
-    def __init__(self, lake: Lake, run: Run, table: Table, split: str | None, scratch: Path) -> None:
+    def __init__(
+        self, lake: Lake, run: Run, table: Table, split: str | None, scratch: Path, arm: Arm, pairs: Style | None
+    ) -> None:
+        """`pairs`: in whose words the answers of each row's pair were asked for; None pairs nothing."""
         self._lake, self._split, self._table = lake, split, table
         self._database: duckdb.DuckDBPyConnection = connect(run_views(lake, run))
         self._database.execute(f"SET temp_directory = '{scratch}'; SET memory_limit = '512MB'; SET threads = 2")
-        self._database.execute(_SELECTED.format(rows=_ROWS[table]))
+        joined = f"LEFT JOIN ({pairs_sql(pairs)}) USING (sample_id)" if pairs else ""
+        self._database.execute(_SELECTED.format(rows=_ROWS[table].replace(ARM, arm), joined=joined))
 
     def close(self) -> None:
         self._database.close()

@@ -19,6 +19,7 @@ from pipelines.prompts import Style
 from pipelines.verifiers import verify
 from pipelines.verifiers.typed import written
 from schemas.ids import Json
+from schemas.messages import Message
 
 COUNTED = ("visual_tokens", "prompt_tokens", "tokens")
 
@@ -36,14 +37,17 @@ class Preflight:
         self._encoder = Encoder(processor, lambda name: decode(self._files[name]))
         self.limit = limit
 
-    def measure(self, item: Item, style: Style, *, taught: bool) -> dict[str, int]:
-        """Columns `COUNTED` of a row; `taught`: it is exported with its trace or answer. Raises `Unfit`."""
+    def measure(self, item: Item, style: Style, taught: Sequence[Sequence[Message]]) -> dict[str, int]:
+        """Columns `COUNTED` of a row; `taught`: what it is exported with beyond its question, of which the longest
+        counts. Raises `Unfit`.
+        """
         self._files = {shot.image_id: shot.data for shot in (*item.own, *item.made.values())}
         try:
             prompt = self._encoder.encode(item.prompt(style), opened=True)
-            whole = self._encoder.encode(item.messages(style), opened=False) if taught else prompt
+            wholes = [self._encoder.encode(messages, opened=False) for messages in taught]
         except (ValueError, OSError, KeyError) as error:
             raise Unfit("cannot_be_rendered", str(error)) from error
+        whole = max(wholes, key=lambda each: len(each.ids), default=prompt)
         if self.limit is not None and len(whole.ids) > self.limit:
             raise Unfit("too_long", f"{len(whole.ids)} tokens are more than {self.limit}")
         check_reward(item.row)

@@ -1,4 +1,5 @@
-"""TRL: `trl-sft` has `messages` and `images`, `trl-grpo` has `prompt`, `images` and the columns that rewards read.
+"""TRL: `trl-sft` has `messages` and `images`, `trl-grpo` has `prompt`, `images` and the columns that rewards read,
+`trl-dpo` has `prompt`, `chosen`, `rejected`, `images`, and whose words those are.
 
 Content is typed: `{"type": "image"}` parts stand where pictures are, and there are as many as `images` has. TRL does
 not count the parts of tool turns, so what a tool made is in its own turn, as a data URI, which processors open.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from pipelines.export.marks import placed, typed
 from pipelines.export.pictures import Shot
 from pipelines.export.sinks import Shards, cell
 from pipelines.prompts import Style
-from schemas.messages import Message, Picture
+from schemas.messages import Message, Picture, Text
 
 
 def sft_record(item: Item, style: Style) -> dict[str, Any]:
@@ -55,12 +57,16 @@ def _sft_sink(folder: Path) -> Shards:
 def grpo_record(item: Item, style: Style) -> dict[str, Any]:
     # `answer`, `verifier` and `options` are as the lake has them: what trainers.rewards reads.
     asked = {name: item.row[name] for name in ("answer", "verifier", "tools_help")}
-    prompt = [
-        {"role": message.role, "content": [{"text": None, **part} for part in typed(placed(message))]}
-        for message in item.prompt(style)
-    ]
     images = [cell(shot) for shot in item.own]
-    return {"prompt": prompt, "images": images, "solution": item.answer, **item.facts, **asked}
+    return {"prompt": _filled(item.prompt(style)), "images": images, "solution": item.answer, **item.facts, **asked}
+
+
+def _filled(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """Typed content whose every part has the same keys, as Arrow will have it."""
+    return [
+        {"role": message.role, "content": [{"text": None, **part} for part in typed(placed(message))]}
+        for message in messages
+    ]
 
 
 def _grpo_sink(folder: Path) -> Shards:
@@ -70,7 +76,7 @@ def _grpo_sink(folder: Path) -> Shards:
     return Shards(
         folder,
         features(
-            prompt=List({"role": text, "content": List({"type": text, "text": text})}),
+            prompt=_conversation(),
             images=List(Image()),
             solution=text,
             verifier=text,
@@ -79,5 +85,29 @@ def _grpo_sink(folder: Path) -> Shards:
     )
 
 
+def dpo_record(item: Item, style: Style) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for name, said in zip(("chosen", "rejected"), item.pair, strict=True):
+        told[name] = _filled([Message("assistant", (Text(said.text),))])
+        told |= {f"{name}_from": said.kind, f"{name}_id": said.id, f"{name}_by": said.by}
+    return {"prompt": _filled(item.prompt(style)), **told, "images": [cell(shot) for shot in item.own], **item.facts}
+
+
+def _dpo_sink(folder: Path) -> Shards:
+    from datasets import Image, List, Value
+
+    said = {name: _conversation() for name in ("prompt", "chosen", "rejected")}
+    whose = {f"{name}_{fact}": Value("string") for name in ("chosen", "rejected") for fact in ("from", "id", "by")}
+    return Shards(folder, features(**said, **whose, images=List(Image())))
+
+
+def _conversation() -> Any:
+    from datasets import List, Value
+
+    text = Value("string")
+    return List({"role": text, "content": List({"type": text, "text": text})})
+
+
 SFT = Format("TRL's SFTTrainer: messages and images", sft_record, _sft_sink, split="sft", traced=True)
 GRPO = Format("TRL's GRPOTrainer: prompt, images and columns for rewards", grpo_record, _grpo_sink, split="rl")
+DPO = Format("TRL's DPOTrainer: prompt, chosen, rejected, images", dpo_record, _dpo_sink, split="rl", paired=True)

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pipelines.export import FORMATS
-from pipelines.export.items import Selection, Table, Unfit
+from pipelines.export.items import Arm, Selection, Table, Unfit
 from pipelines.export.licences import refused, tally
 from pipelines.export.preflight import Preflight
 from pipelines.export.sinks import put
@@ -49,11 +49,13 @@ class Exported:
     redrawn: int  # of those: not in their original bytes, because loaders would see other pixels in them
     licenses: dict[str, int]
     refused: dict[str, int]  # by reason
+    arm: Arm | None  # of curated rows
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What is exported. `split` None is what the format is for, `all` is everything.
+    """What is exported. `split` None is what the format is for, `all` is everything. `arm`: of curated rows,
+    the chosen ones or their random control.
 
     `allow`: reasons (unknown, nc, nd) and names of licences that are let through. `leave_out`: export the rest when the
     licence gate refuses rows, instead of nothing. `preflight`: the transformers folder of the model that is to be
@@ -69,6 +71,7 @@ class Choice:
     force: bool = False
     preflight: Path | None = None
     max_tokens: int | None = None
+    arm: Arm = "curated"
 
 
 def export(
@@ -81,6 +84,8 @@ def export(
     if choice.table == "captions" and not form.captions:
         able = ", ".join(name for name, each in FORMATS.items() if each.captions)
         raise CannotExport(f"{choice.format} holds questions, and captions have none; {able} can hold captions")
+    if choice.table != "curated" and choice.arm != "curated":
+        raise CannotExport(f"arm {choice.arm!r} is one of curated rows, and table {choice.table!r} has none")
     if choice.table == "captions" and choice.preflight:
         raise CannotExport("preflight checks questions, and captions have none")
     for node in run.nodes.values():
@@ -91,7 +96,8 @@ def export(
     temp = files.temporary(out, f"{DEBRIS}-{out.name}")
     _sweep(temp.parent, out.name)
     temp.mkdir()
-    selection = Selection(lake, run, choice.table, split, temp)
+    pairs = choice.style if form.paired else None
+    selection = Selection(lake, run, choice.table, split, temp, choice.arm, pairs)
     try:
         licences = selection.licenses()
         _gate(licences, choice, run, split)
@@ -108,6 +114,7 @@ def export(
             redrawn,
             dict(sorted(carried.items())),
             dict(sorted(reasons.items())),
+            choice.arm if choice.table == "curated" else None,
         )
         (temp / ABOUT / "export.json").write_text(json.dumps(asdict(told), indent=1) + "\n", encoding="utf-8")
         selection.close()
@@ -137,7 +144,8 @@ def _write(
                 try:
                     item = selection.item(row, exported[row["split"]], traced=form.traced)
                     if check:
-                        item = replace(item, measured=check.measure(item, choice.style, taught=form.traced))
+                        taught = item.taught(choice.style, paired=form.paired) if form.traced or form.paired else []
+                        item = replace(item, measured=check.measure(item, choice.style, taught))
                     record = form.record(item, choice.style)
                 except Unfit as error:
                     why, problem = (error.reason,), str(error)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +15,7 @@ from pydantic import BaseModel
 from pipelines.lake import Lake
 from pipelines.lake.decode import decode
 from pipelines.lake.runs import Run, start_run
-from pipelines.prompts import step
+from pipelines.prompts import prompt_hash, step
 from pipelines.runner import run_stage
 from pipelines.stage import Context, Stage, StageCall
 from pipelines.tools import picture_id
@@ -119,12 +121,38 @@ def seeded(seed: int = 0) -> list[Given]:
     return rows
 
 
+def said(sample: Row, right: bool, **fields: Any) -> Row:
+    """A rollout of one turn about this sample."""
+    answer = json.loads(sample["answer"]) if right else "no such thing"
+    return {
+        "rollout_id": content_id("rollout", [sample["sample_id"], right, list(fields)]),
+        "sample_id": sample["sample_id"],
+        "policy": "somebody",
+        "purpose": "difficulty",
+        "prompt_hash": prompt_hash(),
+        "text": f"I see.\n<answer>{answer}</answer>",
+        "correct": right,
+        "tier": "compare",
+        "turns": 1,
+        "finish": "answer",
+        "calls": 0,
+        **fields,
+    }
+
+
 def lake_of(
-    root: Any, rows: list[Given], captions: tuple[tuple[int, str], ...] = (), held: tuple[str, ...] = ()
+    root: Any,
+    rows: list[Given],
+    captions: tuple[tuple[int, str], ...] = (),
+    held: tuple[str, ...] = (),
+    rollouts: Sequence[Row] | None = None,
+    arms: Sequence[str] = (),
 ) -> tuple[Lake, Run]:
     """A lake of these rows with one complete run. `captions`: (which row's first picture, text). `held`: ids that the
-    screen dropped.
+    screen dropped. `rollouts`: by default a right and a wrong one for each row. `arms`: of each curated row.
     """
+    if rollouts is None:
+        rollouts = [said(each.sample, right) for each in rows for right in (True, False)]
     lake = Lake(root)
 
     def leave(row: Row, p: Content, ctx: Context) -> Expansion:
@@ -135,6 +163,7 @@ def lake_of(
         also: dict[str, list[Row]] = {
             "samples": [each.sample for each in rows],
             "traces": traces,
+            "rollouts": list(rollouts),
             "checks": [
                 {"trace_id": trace["trace_id"], "sample_id": trace["sample_id"], "origin": "oracle", "correct": True}
                 for trace in traces
@@ -142,7 +171,7 @@ def lake_of(
             "curated": [
                 {
                     "sample_id": each.sample["sample_id"],
-                    "arm": "curated",
+                    "arm": arms[number] if arms else "curated",
                     "split": each.split,
                     "position": number,
                     "trace_id": each.trace["trace_id"] if each.trace else None,
@@ -159,7 +188,8 @@ def lake_of(
     stage = Stage(
         "given", 1, "expand", Content, "n", "samples", leave, source=lambda p: [{"n": "0"}], side_tables=sides
     )
-    digest = content_id("given", [[[each.sample["sample_id"], each.split] for each in rows], list(held)])
+    named = [[each.sample["sample_id"], each.split] for each in rows]
+    digest = content_id("given", [named, list(held), [each["rollout_id"] for each in rollouts]])
     key = run_stage(lake, StageCall(stage, Content(digest=digest))).key
     return lake, run_of(lake, key)
 

@@ -83,7 +83,7 @@ def tsv(out: Path, scratch: Path, dtype: type | None = None) -> Iterator[Loaded]
 
 
 LOADERS = {
-    **dict.fromkeys(("trl-sft", "trl-grpo", "verl", "easyr1", "datasets"), parquet),
+    **dict.fromkeys(("trl-sft", "trl-grpo", "trl-dpo", "verl", "easyr1", "datasets"), parquet),
     **dict.fromkeys(("llama-factory", "llava", "ms-swift", "jsonl"), json_files),
     "imagefolder": imagefolder,
     "csv": csv_files,

@@ -96,6 +96,9 @@ def item(question: str, answer: str, options: list[str], shots: tuple[Shot, ...]
         "verifier": None,
         "tools_help": False,
         "steps": None,
+        "proof": None,
+        "paid": {"id": "r", "by": "b", "text": answer},
+        "unpaid": {"id": "w", "by": "b", "text": question},
     }
     return Item("rl", 0, row, shots, {})
 

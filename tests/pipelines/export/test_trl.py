@@ -12,6 +12,7 @@ from pipelines.export.write import Choice, export
 from pipelines.lake import Lake
 from pipelines.lake.runs import Run
 from pipelines.prompts import conversation
+from schemas.messages import Message, Text
 from tests.pipelines.export.lakes import Given, file_bytes, given, lake_of, seeded, traced
 
 WEIGHTS = Path(__file__).resolve().parents[3] / "trainers" / "seedling" / "weights"
@@ -106,7 +107,31 @@ def test_grpo_prompts_are_ours_and_rewards_know_the_answer(
         assert REWARDS["accuracy"](completions=wrong, **columns) != [1.0]
 
 
-@pytest.mark.parametrize("kind", ["trl-sft", "trl-grpo"])
+def test_the_dpo_collator_sees_one_question_and_both_answers(
+    stored: tuple[Lake, Run], rows: list[Given], processor: Any, tmp_path: Path
+) -> None:
+    import torch
+    from trl.trainer.dpo_trainer import DataCollatorForVisionPreference
+
+    export(*stored, Choice("trl-dpo"), tmp_path / "out")
+    ours = encoder(processor, stored[0], rows)
+    by_id = {each.sample["sample_id"]: each.sample for each in rows}
+    collate = DataCollatorForVisionPreference(processor)
+    found = list(loaded(tmp_path / "out", "rl"))
+    assert len(found) == sum(each.split == "rl" for each in rows)
+    for row in found:
+        sample = by_id[row["sample_id"]]
+        answers = [row[name][0]["content"][0]["text"] for name in ("chosen", "rejected")]
+        inputs = collate([row])
+        for place, text in enumerate(answers):
+            wanted = ours.encode((*conversation(sample), Message("assistant", (Text(text),))), opened=False)
+            mask = inputs["attention_mask"][place].bool()
+            assert inputs["input_ids"][place][mask].tolist()[: len(wanted.ids)] == list(wanted.ids)
+        pixels = torch.cat([ours.picture(name)["pixel_values"] for name in sample["image_ids"]])
+        assert torch.equal(inputs["pixel_values"], torch.cat([pixels, pixels]))
+
+
+@pytest.mark.parametrize("kind", ["trl-sft", "trl-grpo", "trl-dpo"])
 def test_a_step_of_the_trainer(kind: str, stored: tuple[Lake, Run], tmp_path: Path) -> None:
     """TRL's trainers, as anybody would configure them, over the folder alone."""
     import trl
@@ -125,6 +150,9 @@ def test_a_step_of_the_trainer(kind: str, stored: tuple[Lake, Run], tmp_path: Pa
     if kind == "trl-sft":
         options = trl.SFTConfig(**common, per_device_train_batch_size=1, max_length=None)
         trainer = trl.SFTTrainer(args=options, **parts)
+    elif kind == "trl-dpo":
+        options = trl.DPOConfig(**common, per_device_train_batch_size=2, max_length=None)
+        trainer = trl.DPOTrainer(args=options, **parts)
     else:
         from trainers.rewards import accuracy
 
