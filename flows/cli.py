@@ -22,6 +22,8 @@ from flows import (  # noqa: E402 - the check above comes first
     command_export,
     command_lake,
     command_prove,
+    command_push,
+    command_query,
     command_report,
     command_run,
     command_serve,
@@ -39,10 +41,12 @@ app = typer.Typer(
 )
 COMMANDS = (
     command_run,
+    command_query,
     command_data,
     command_compare,
     command_report,
     command_export,
+    command_push,
     command_lake,
     command_prove,
     command_cache,

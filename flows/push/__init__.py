@@ -1,0 +1,36 @@
+"""What leaves for the Hub: a run's curated rows as a dataset, or a policy that it trained as a model (docs/push.md).
+
+`parcel` gathers the files, `papers` writes what stands beside them, `hub` makes the repository hold just these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flows.push.hub import Pushed, deliver
+from flows.push.parcel import CannotPush, Parcel, Wish, packed
+from pipelines.lake import Lake
+from pipelines.lake.runs import Run
+
+
+def push(
+    lake: Lake,
+    run: Run,
+    repo: str,
+    wish: Wish,
+    *,
+    dry: bool = False,
+    tell: Callable[[Parcel], None] = lambda parcel: None,
+) -> Pushed | None:
+    """Send what `wish` names of a finished run to `repo` (`owner/name`), under a tag that is the run's id.
+
+    `tell` is shown the parcel before anything is sent; `dry` ends there, needs no token and gives None. A push that was
+    killed is done again by the same call: what arrived is not sent twice, and there is one commit. Raises `CannotPush`
+    and, where the licence gate refuses rows of a dataset, `CannotExport`.
+    """
+    with packed(lake, run, repo, wish) as parcel:
+        tell(parcel)
+        return None if dry else deliver(parcel, repo, public=wish.public, endpoint=wish.endpoint)
+
+
+__all__ = ["CannotPush", "Parcel", "Pushed", "Wish", "push"]
