@@ -17,6 +17,7 @@ check_packages()  # before any command, and with it a package of another, is imp
 
 from flows import (  # noqa: E402 - the check above comes first
     command_cache,
+    command_card,
     command_compare,
     command_data,
     command_export,
@@ -46,6 +47,7 @@ COMMANDS = (
     command_compare,
     command_report,
     command_export,
+    command_card,
     command_push,
     command_lake,
     command_prove,

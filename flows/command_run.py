@@ -1,4 +1,4 @@
-"""Commands that make data and models: run, plan, stage, ingest, train, eval, replay, card."""
+"""Commands that make data and models: run, plan, stage, ingest, train, eval, replay."""
 
 from __future__ import annotations
 
@@ -35,7 +35,6 @@ def register(app: typer.Typer) -> None:
     app.command()(train)
     app.command(name="eval")(evaluate)
     app.command()(replay)
-    app.command()(card)
 
 
 def run(
@@ -90,8 +89,10 @@ def stage(
 
     Example: `evolens stage difficulty quickstart`
     """
+    from flows.running import node_named
+
     made, _, _ = _planned(recipe, lake, rounds, settings)
-    rows = _run(made, [_node(made, name)])
+    rows = _run(made, [node_named(made, name)])
     if as_json:
         console.print_json(rows)
     else:
@@ -152,38 +153,14 @@ def replay(
 
     Example: `evolens replay difficulty quickstart`
     """
-    from flows.running import replay_stage
+    from flows.running import node_named, replay_stage
 
     planned, _, _ = _planned(recipe, lake, rounds, settings)
-    made = replay_stage(planned, _node(planned, stage_name))
+    made = replay_stage(planned, node_named(planned, stage_name))
     if as_json:
         console.print_json(made.as_json())
     else:
         made.print()
-
-
-def card(
-    recipe: RecipeName = recipes.DEFAULT,
-    lake: LakeFolder = LAKE,
-    out: Annotated[Path | None, typer.Option(help="Where to write it; standard output by default.")] = None,
-    rounds: Rounds = None,
-    settings: Settings = None,
-    as_json: AsJson = False,
-) -> None:
-    """Write the data card of a recipe, from what the lake holds; with --json, the tables that it shows.
-
-    Example: `evolens card quickstart --out card.md`
-    """
-    from flows.card import render, tables
-
-    made, _, _ = _planned(recipe, lake, rounds, settings)
-    if as_json:
-        console.print_json(tables(made))
-    elif out is None:
-        console.out.print(render(made), markup=False)
-    else:
-        out.write_text(render(made), encoding="utf-8")
-        console.out.print(f"wrote {out}")
 
 
 def _planned(
@@ -204,12 +181,3 @@ def _run(made: Plan, names: list[str]) -> list[dict[str, Any]]:
     from flows.running import run_named
 
     return funnel(made.lake, run_named(made, names))
-
-
-def _node(made: Plan, name: str) -> str:
-    from schemas.recipe import RecipeError, did_you_mean
-
-    for candidate in (name, f"r1/{name}"):
-        if candidate in made.nodes:
-            return candidate
-    raise RecipeError(f"{name}: the plan has no such stage{did_you_mean(name, list(made.nodes))}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from flows import console
-from flows.card import card_path, write_card
+from flows.cards.write import card_path, write_cards
 from flows.engine import Watch, describe, open_lake, run_node, runner_of, with_inputs
 from flows.plan import Node, Plan, make_plan, steps
 from flows.recipes import find
@@ -23,13 +23,21 @@ from pipelines.runner import in_process, replay, run_stage
 from pipelines.sources import Source
 from pipelines.stage import StageCall
 from schemas.ids import content_id
-from schemas.recipe import Recipe, load
+from schemas.recipe import Recipe, RecipeError, did_you_mean, load
 
 
 def open_plan(recipe: str, lake: Path | str, rounds: int | None, overrides: Mapping[str, Any] | None) -> Plan:
     """Read a recipe and plan it on a lake. Raises `schemas.recipe.RecipeError`."""
     changed = {**(overrides or {}), **({"rounds": rounds} if rounds is not None else {})}
     return make_plan(load(find(recipe), changed), open_lake(lake))
+
+
+def node_named(plan: Plan, name: str) -> str:
+    """The node called so, of round 1 where no round is named. Raises `RecipeError`."""
+    for candidate in (name, f"r1/{name}"):
+        if candidate in plan.nodes:
+            return candidate
+    raise RecipeError(f"{name}: the plan has no such stage{did_you_mean(name, list(plan.nodes))}")
 
 
 def newest_keys(plan: Plan) -> dict[str, str]:
@@ -50,12 +58,13 @@ def waiting(plan: Plan) -> list[Node]:
 
 def begin(plan: Plan, numbers: range) -> runs.Run:
     """Open a record that names every stage of these rounds, so that gc spares what the run is making."""
-    return _record(plan, [node for node in plan.nodes.values() if node.round == 0 or node.round in numbers])
+    return record(plan, [node for node in plan.nodes.values() if node.round == 0 or node.round in numbers])
 
 
-def _record(plan: Plan, nodes: Sequence[Node]) -> runs.Run:
-    recipe = plan.recipe
-    run = runs.start_run(plan.lake.root, recipe.name, content_id("recipe", recipe.model_dump(mode="json")))
+def record(plan: Plan, nodes: Sequence[Node]) -> runs.Run:
+    """Open a record that names these stages."""
+    recipe, settings = plan.recipe, plan.recipe.model_dump(mode="json")
+    run = runs.start_run(plan.lake.root, recipe.name, content_id("recipe", settings), settings)
     for node in nodes:
         run.plan(node.name, round=node.round, stage=node.call.stage.name, key=node.key)
     return run
@@ -72,11 +81,11 @@ def failing(run: runs.Run) -> Iterator[None]:
 
 
 def finish(plan: Plan, run: runs.Run, status: Literal["complete", "partial"] = "complete") -> None:
-    """Close the record and make the catalog; of a complete run, which becomes the ref, also the card."""
+    """Close the record and make the catalog; of a complete run, which becomes the ref, also its cards."""
     run.finish(status)
     build_catalog(plan.lake)
     if status == "complete":
-        write_card(plan, run.run_id)
+        write_cards(plan.lake, run)
 
 
 def run_recipe(recipe: str, lake: Path, rounds: int | None, overrides: dict[str, Any]) -> bool:
@@ -105,7 +114,7 @@ def run_named(plan: Plan, names: Sequence[str], watch: Watch | None = None) -> l
     todo = [node for node in nodes if plan.lake.find(plan.lake.resolve(node.key)) is None]
     console.err.print(f"{len(todo)} of {len(nodes)} stages to run" if todo else "Nothing to run: all is made.")
     if todo:
-        run = _record(plan, nodes)
+        run = record(plan, nodes)
         with failing(run):
             for node in nodes:
                 run_node(plan, node, run, watch)
@@ -115,7 +124,7 @@ def run_named(plan: Plan, names: Sequence[str], watch: Watch | None = None) -> l
 
 def _adopt(plan: Plan, nodes: Sequence[Node], status: Literal["complete", "partial"]) -> None:
     """Record a run of nodes that are all made already."""
-    run = _record(plan, nodes)
+    run = record(plan, nodes)
     for node in nodes:
         with run.working(node.name, plan.lake.resolve(node.key), reused=True):
             pass
@@ -128,10 +137,10 @@ def mend(plan: Plan) -> None:
     if newest is None:
         return
     moved = runs.ref_path(plan.lake.root, plan.recipe.name).stat().st_mtime_ns
-    made = (plan.lake.root / CATALOG, card_path(plan))
+    made = (plan.lake.root / CATALOG, card_path(plan.lake, plan.recipe.name))
     if any(not path.exists() or path.stat().st_mtime_ns < moved for path in made):
         build_catalog(plan.lake)
-        write_card(plan, newest.run_id)
+        write_cards(plan.lake, newest)
 
 
 def summary(recipe: Recipe, lake: Path, ran: bool, began: float, *, as_json: bool) -> None:
@@ -150,7 +159,7 @@ def summary(recipe: Recipe, lake: Path, ran: bool, began: float, *, as_json: boo
         show_accuracy(plan, number)
     if not ran:
         console.out.print("Nothing was run again: every stage was already made by an earlier run.")
-    console.out.print(f"lake {lake}   catalog {lake / CATALOG}   card {card_path(plan)}")
+    console.out.print(f"lake {lake}   catalog {lake / CATALOG}   card {card_path(plan.lake, recipe.name)}")
 
 
 def accuracy(plan: Plan, number: int) -> dict[str, Any]:

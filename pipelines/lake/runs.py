@@ -9,7 +9,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -46,7 +46,8 @@ class RunNode:
 class Run:
     """A run as `_runs/<run_id>.json` tells it; every change is written at once, whole.
 
-    `host`, `pid` and `born` name the process that makes it (`leases.this_process`).
+    `host`, `pid` and `born` name the process that makes it (`leases.this_process`). `settings` is the recipe, whole;
+    runs of older versions have none.
     """
 
     root: Path
@@ -60,6 +61,7 @@ class Run:
     pid: int = 0
     born: float = 0.0
     nodes: dict[str, RunNode] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -108,11 +110,12 @@ class Run:
             files.replace(_run_path(self.root, self.run_id), data)
 
 
-def start_run(root: Path, recipe: str, recipe_hash: str) -> Run:
+def start_run(root: Path, recipe: str, recipe_hash: str, settings: Mapping[str, Any] | None = None) -> Run:
     """Begin a run of a recipe under a fresh id that sorts by its start."""
     run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
     host, pid, born = leases.this_process()
-    run = Run(root, run_id, recipe, recipe_hash, started=now(), host=host, pid=pid, born=born)
+    given = dict(settings or {})
+    run = Run(root, run_id, recipe, recipe_hash, started=now(), host=host, pid=pid, born=born, settings=given)
     run._write()
     return run
 

@@ -1,0 +1,224 @@
+"""Croissant 1.1 of an export: files with their hashes, columns, responsible-AI notes, and PROV lineage of every stage.
+
+Spec: https://docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html; lineage in the terms of PROV-O
+(https://www.w3.org/TR/prov-o/). `mlcroissant validate --jsonld croissant.json` checks it, and `mlcroissant` reads the
+rows of a Parquet export by it.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from flows.cards.counts import tallies
+from flows.cards.dataset import limits
+from flows.cards.given import Given, sha256
+from flows.report.source import Source
+
+VERSION = version("evolens")
+
+CONTEXT: dict[str, Any] = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "arrayShape": "cr:arrayShape",
+    "citeAs": "cr:citeAs",
+    "column": "cr:column",
+    "conformsTo": "dct:conformsTo",
+    "containedIn": "cr:containedIn",
+    "cr": "http://mlcommons.org/croissant/",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "dct": "http://purl.org/dc/terms/",
+    "description": {"@container": "@language"},
+    "equivalentProperty": "cr:equivalentProperty",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "extract": "cr:extract",
+    "field": "cr:field",
+    "fileObject": "cr:fileObject",
+    "fileProperty": "cr:fileProperty",
+    "fileSet": "cr:fileSet",
+    "format": "cr:format",
+    "includes": "cr:includes",
+    "isArray": "cr:isArray",
+    "isLiveDataset": "cr:isLiveDataset",
+    "jsonPath": "cr:jsonPath",
+    "key": "cr:key",
+    "md5": "cr:md5",
+    "name": {"@container": "@language"},
+    "parentField": "cr:parentField",
+    "path": "cr:path",
+    "prov": "http://www.w3.org/ns/prov#",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "recordSet": "cr:recordSet",
+    "references": "cr:references",
+    "regex": "cr:regex",
+    "repeated": "cr:repeated",
+    "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
+    "sc": "https://schema.org/",
+    "separator": "cr:separator",
+    "source": "cr:source",
+    "subField": "cr:subField",
+    "transform": "cr:transform",
+}
+"""The context of the specification, with PROV."""
+
+KINDS = {
+    ".parquet": "application/x-parquet",
+    ".jsonl": "application/jsonlines",
+    ".json": "application/json",
+    ".csv": "text/csv",
+    ".tsv": "text/tab-separated-values",
+    ".tar": "application/x-tar",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".webp": "image/webp",
+}
+
+TYPES = {"string": "sc:Text", "int64": "sc:Integer", "float64": "sc:Float", "bool": "sc:Boolean"}
+
+
+def describe(source: Source, given: Given) -> dict[str, Any]:
+    """The JSON-LD document of an export of this run. Equal exports of equal runs give equal documents."""
+    counted = tallies(source)
+    licences = sorted({str(row["license"]) for row in counted["licenses"]})
+    run = source.run
+    return {
+        "@context": CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": "http://mlcommons.org/croissant/1.1",
+        "name": run.recipe,
+        "description": run.settings.get("description") or f"What run {run.run_id} of {run.recipe} curated.",
+        "license": [_licence(name) for name in licences],
+        "version": "1.0.0",
+        "url": f"urn:evolens:run:{run.run_id}",
+        "datePublished": (run.ended or run.started)[:10],
+        "creator": {"@type": "sc:Organization", "name": "Evolens", "url": f"urn:evolens:version:{VERSION}"},
+        "citeAs": f"{run.recipe}, run {run.run_id}, made by Evolens {VERSION}",
+        "keywords": ["image", "text", "reasoning", "evolens"],
+        "isLiveDataset": False,
+        **_responsible(source, counted),
+        **lineage(source),
+        "distribution": [*map(_file, *zip(*given.files().items(), strict=True)), *_sets(given)],
+        "recordSet": _records(given),
+    }
+
+
+def write(source: Source, given: Given) -> Path:
+    """Write `croissant.json` into the export; returns its path."""
+    path = given.folder / "croissant.json"
+    path.write_text(json.dumps(describe(source, given), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def lineage(source: Source) -> dict[str, Any]:
+    """PROV: the run's stages as activities that used one another's results, its sources as what all was derived from.
+
+    A stage is named by its key, so equal names are equal results, whoever made them.
+    """
+    agent = {"@type": "prov:SoftwareAgent", "@id": f"urn:evolens:version:{VERSION}", "prov:label": f"Evolens {VERSION}"}
+    activities = [
+        {
+            "@type": "prov:Activity",
+            "@id": f"urn:evolens:stage:{manifest.key}",
+            "prov:label": f"{node}, version {manifest.version}",
+            "prov:used": [{"@id": f"urn:evolens:stage:{key}"} for key in manifest.inputs],
+            "prov:wasAssociatedWith": {"@id": agent["@id"]},
+        }
+        for node, manifest in source.manifests.items()
+    ]
+    origins = [
+        {"@type": "prov:Entity", "@id": f"urn:evolens:source:{each['name']}", "prov:label": each["name"]}
+        for each in source.run.settings.get("sources", ())
+    ]
+    run = {"@type": "prov:Entity", "@id": f"urn:evolens:run:{source.run.run_id}", "prov:label": source.run.recipe}
+    return {
+        "prov:wasAttributedTo": agent,
+        "prov:wasGeneratedBy": activities,
+        "prov:wasDerivedFrom": [run, *origins],
+    }
+
+
+def _responsible(source: Source, counted: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    proofs: dict[str, int] = {}
+    for row in counted["verified"]:
+        proofs[row["how"]] = proofs.get(row["how"], 0) + row["rows"]
+    return {
+        "rai:dataCollection": "Questions are generated with their answers before their pictures are drawn, or asked of"
+        " pictures that were brought in; README.md counts both by source.",
+        "rai:dataAnnotationProtocol": [f"{rows} rows: {how}" for how, rows in proofs.items()],
+        "rai:dataPreprocessingProtocol": [
+            f"{row['rows']} rows were rejected by stage {row['stage']} as {row['reason']}" for row in counted["rejects"]
+        ],
+        "rai:dataLimitations": limits(source, counted),
+        "rai:dataUseCases": ["training vision-language models to reason about pictures"],
+    }
+
+
+def _licence(name: str) -> str:
+    """SPDX names as addresses, which Croissant recommends; others as they are."""
+    spdx = name.replace(" ", "-")
+    known = spdx.lower().startswith(("cc", "bsd", "mit", "apache", "odbl", "pddl"))
+    return f"https://spdx.org/licenses/{spdx}" if known else name
+
+
+def _file(name: str, path: Path) -> dict[str, Any]:
+    return {
+        "@type": "cr:FileObject",
+        "@id": name,
+        "name": name,
+        "contentUrl": name,
+        "contentSize": f"{path.stat().st_size} B",
+        "encodingFormat": KINDS.get(path.suffix, "application/octet-stream"),
+        "sha256": sha256(path),
+    }
+
+
+def _sets(given: Given) -> list[dict[str, Any]]:
+    """The files of each split as one set, which records are read from."""
+    return [
+        {
+            "@type": "cr:FileSet",
+            "@id": f"files-{split}",
+            "name": f"files-{split}",
+            "description": f"The files of split {split}.",
+            "encodingFormat": KINDS.get(Path(given.pattern(split)).suffix, "application/octet-stream"),
+            "includes": given.pattern(split),
+        }
+        for split in given.splits
+    ]
+
+
+def _records(given: Given) -> list[dict[str, Any]]:
+    """A record set per split with a field per column, of Parquet exports; other formats describe their own rows."""
+    features = given.features()
+    if features is None:
+        return []
+    return [
+        {
+            "@type": "cr:RecordSet",
+            "@id": split,
+            "name": split,
+            "description": f"{rows} rows; an id is of content, so it names the same row in every run.",
+            "key": {"@id": f"{split}/sample_id"},
+            "field": [_field(split, name, feature) for name, feature in features.items()],
+        }
+        for split, rows in given.splits.items()
+    ]
+
+
+def _field(split: str, name: str, feature: Any) -> dict[str, Any]:
+    """A column. Lists and structures are told as JSON text but for lists of pictures and of texts."""
+    inner = getattr(feature, "feature", feature)
+    listed = inner is not feature
+    kind = "sc:ImageObject" if type(inner).__name__ == "Image" else TYPES.get(getattr(inner, "dtype", ""), "sc:Text")
+    return {
+        "@type": "cr:Field",
+        "@id": f"{split}/{name}",
+        "name": name,
+        "dataType": kind,
+        "source": {"fileSet": {"@id": f"files-{split}"}, "extract": {"column": name}},
+        **({"isArray": True, "arrayShape": "-1"} if listed else {}),
+    }
