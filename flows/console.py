@@ -31,12 +31,17 @@ def table(title: str, rows: Iterable[Mapping[str, Any]], columns: Sequence[str] 
     """Print rows as a table; numbers stand right."""
     listed = list(rows)
     names = list(columns or (listed[0].keys() if listed else ()))
+    numbers = [all(isinstance(row.get(name), int | float | None) for row in listed) for name in names]
+    grid(title, names, [[cell(row.get(name)) for name in names] for row in listed], numbers)
+
+
+def grid(title: str, names: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
+    """Print texts as a table; names may come twice. `right` says which columns stand right."""
     view = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
-    for name in names:
-        numbers = all(isinstance(row.get(name), int | float) or row.get(name) is None for row in listed)
-        view.add_column(name, justify="right" if numbers else "left", overflow="fold")
-    for row in listed:
-        view.add_row(*(escape(cell(row.get(name))) for name in names))
+    for name, number in zip(names, right, strict=True):
+        view.add_column(escape(name), justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        view.add_row(*map(escape, row))
     out.print(view)
     out.print()
 

@@ -300,6 +300,20 @@ TABLES: dict[str, pa.Schema] = {
 MEASUREMENTS = frozenset({"failures_detail", "cost"})
 """Tables that hold times, hosts and tracebacks; every other table is data and repeats byte for byte."""
 
+REVIEW = _schema(
+    review_id=_text,
+    run_id=_text,  # whose rows were put to people
+    queue=_text,  # random | suspect | judge
+    sample_id=_text,
+    shown_id=_text,  # the trace or rollout that was shown with it; null where there was none
+    label=_text,  # is the stored answer right? right | wrong | unsure; null: not said
+    shown=_text,  # is what was shown right? the same
+    note=_text,
+    reviewer=_text,
+    reviewed_at=_text,  # ISO 8601
+)
+"""One verdict of one person. No stage makes it and nothing can make it again, so it is no table of a stage."""
+
 PACK = _schema(image_id=_text, bytes_sha=_text, format=_text, bytes=pa.binary())
 """One row of an image pack: the original bytes."""
 

@@ -4,10 +4,13 @@
 the first round that it served, however many rounds and nodes share it. All begin with `run_id`, `round`, `stage_key`.
 Content-named tables (`tables.UNIQUE`) show a row once per run. `samples` ends with `split`: what the newest round's
 curation made of the row (sft, rl, or null). `runs` has one row per run, round and stage. `stage_cost` sums `cost` over
-the parts of each stage, and divides it by the rows that the stage kept.
+the parts of each stage, and divides it by the rows that the stage kept. `packs` are the stored pictures. `reviews` are
+the verdicts of people, each person's newest on a row; `all_reviews` those that were taken back, too. `macros` has the
+common questions.
 
 The catalog is built beside and swapped in, so an open shell keeps the one it has. Its paths are absolute: any folder
-will do to open it; a lake that was moved needs `evolens catalog` once.
+will do to open it; a lake that was moved needs `evolens catalog` once (`place` tells `flows.asking` where it was
+built, so that `evolens query` need not wait for that). Its format is one that older shells read, too.
 """
 
 from __future__ import annotations
@@ -18,17 +21,24 @@ from pathlib import Path
 from typing import TypeAlias
 
 import duckdb
+import pyarrow as pa
 
-from pipelines.lake import files, runs, tables
+from pipelines.lake import files, macros, runs, tables
 from pipelines.lake.lake import Lake
 from pipelines.lake.manifest import Manifest
-from schemas.arrow import TABLES
+from schemas.arrow import PACK, REVIEW, TABLES
 from schemas.outcome import Counts
 
 NAME = "catalog.duckdb"
 EXTRA = ("run_id", "round", "stage_key")
 REPEATS = "_repeats"
 """The catalog's table of rows that views leave out, because an earlier row of the run has their name."""
+
+FORMAT = "v1.2.0"
+"""The oldest DuckDB that reads the file: a shell is seldom as new as the library."""
+
+REVIEWS = "reviews"
+"""The folder of what people said."""
 
 STANDS = {"table_name": "VARCHAR", "run_id": "VARCHAR", "filename": "VARCHAR", "file_row_number": "BIGINT"}
 
@@ -54,7 +64,8 @@ def build_catalog(lake: Lake) -> Path:
     served = [each for run in found for each in _served(lake, run)]
     newest = [each for each in served if each.run_id in current]
     try:
-        with duckdb.connect(str(temp)) as connection:
+        with duckdb.connect() as connection:
+            connection.execute(f"ATTACH {tables.quote(str(temp))} AS lake (STORAGE_VERSION '{FORMAT}'); USE lake")
             connection.begin()  # one commit, not one per view
             _write_runs(connection, lake, found)
             connection.execute(
@@ -67,6 +78,11 @@ def build_catalog(lake: Lake) -> Path:
                 connection.execute(f'CREATE VIEW "{table}" AS {_with_split(view) if table == "samples" else view}')
             for prefix in ("", "all_"):
                 connection.execute(f"CREATE VIEW {prefix}stage_cost AS {_stage_cost(prefix)}")
+            for name, sql in _plain(lake).items():
+                connection.execute(f"CREATE VIEW {name} AS {sql}")
+            connection.execute(f"CREATE VIEW place AS SELECT {tables.quote(str(lake.root))} AS root")
+            for name in macros.MACROS:
+                connection.execute(macros.create(name))
             connection.commit()
         temp.replace(target)
     finally:
@@ -78,7 +94,28 @@ def run_views(lake: Lake, run: runs.Run) -> dict[str, str]:
     """Every table as this one run sees it, as SELECTs for `tables.connect`, with the columns of the catalog."""
     served = _served(lake, run)
     views = {table: _view(lake, table, served) for table in sorted(TABLES, key="samples".__eq__)}
-    return {**views, "samples": _with_split(views["samples"])}
+    return {**views, "samples": _with_split(views["samples"]), **_plain(lake)}
+
+
+def _plain(lake: Lake) -> dict[str, str]:
+    """Views of files that belong to no stage: pictures, and reviews."""
+    newest = (
+        "SELECT * FROM all_reviews QUALIFY row_number() OVER (PARTITION BY queue, sample_id, shown_id, reviewer"
+        " ORDER BY reviewed_at DESC, review_id) = 1"
+    )
+    return {
+        "packs": _all(lake, "images/pack-*.parquet", PACK),
+        "all_reviews": f"SELECT DISTINCT * FROM ({_all(lake, f'{REVIEWS}/*.parquet', REVIEW)})",
+        "reviews": newest,
+    }
+
+
+def _all(lake: Lake, pattern: str, schema: pa.Schema) -> str:
+    """A SELECT of every file of this pattern. They are named one by one, for a web server lists no folder."""
+    names = ", ".join(f'"{name}"' for name in schema.names)
+    if found := sorted(lake.root.glob(pattern)):
+        return f"SELECT {names} FROM {tables.scan(found, alike=True)}"
+    return f"SELECT {', '.join(tables.typed_null(field) for field in schema)} WHERE false"
 
 
 def _served(lake: Lake, run: runs.Run) -> list[_Served]:

@@ -44,13 +44,25 @@ def sql_type(kind: pa.DataType) -> str:
         return f"{sql_type(kind.value_type)}[]"
     if pa.types.is_struct(kind):
         return "STRUCT(" + ", ".join(f'"{field.name}" {sql_type(field.type)}' for field in kind) + ")"
-    names = {"string": "VARCHAR", "int64": "BIGINT", "double": "DOUBLE", "float": "FLOAT", "bool": "BOOLEAN"}
+    names = {
+        "string": "VARCHAR",
+        "binary": "BLOB",
+        "int64": "BIGINT",
+        "double": "DOUBLE",
+        "float": "FLOAT",
+        "bool": "BOOLEAN",
+    }
     return names[str(kind)]
+
+
+def typed_null(field: pa.Field[pa.DataType]) -> str:
+    """A column of no value, of the field's name and type."""
+    return f'CAST(NULL AS {sql_type(field.type)}) AS "{field.name}"'
 
 
 def empty_select(table: str, extra: Sequence[str] = ()) -> str:
     """A SELECT of no rows with the table's typed columns, then `extra` (already typed) expressions."""
-    columns = [f'CAST(NULL AS {sql_type(field.type)}) AS "{field.name}"' for field in TABLES[table]]
+    columns = [typed_null(field) for field in TABLES[table]]
     return f"SELECT {', '.join([*columns, *extra])} WHERE false"
 
 
