@@ -1,6 +1,6 @@
 """What leaves for the Hub: a run's curated rows as a dataset, or a policy that it trained as a model (docs/push.md).
 
-`parcel` gathers the files, `papers` writes what stands beside them, `hub` makes the repository hold just these.
+`parcel` gathers the files, with card and Croissant, `hub` makes the repository hold just these.
 """
 
 from __future__ import annotations

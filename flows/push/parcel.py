@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from flows.policies import weights_of
-from flows.push import papers
 from pipelines.lake import Lake
 from pipelines.lake.runs import Run
 
@@ -108,7 +107,7 @@ def packed(lake: Lake, run: Run, repo: str, wish: Wish) -> Iterator[Parcel]:
         raise CannotPush(f"run {run.run_id} of {run.recipe!r} is {run.status}; only a complete run is pushed")
     folder = _room(lake)
     try:
-        yield (_dataset if wish.kind == "dataset" else _model)(lake, run, repo, wish, folder)
+        yield (_dataset if wish.kind == "dataset" else _model)(lake, run, wish, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -124,18 +123,24 @@ def _room(lake: Lake) -> Path:
     return Path(tempfile.mkdtemp(prefix=f"{ROOM}{os.getpid()}-", dir=lake.root.parent))
 
 
-def _dataset(lake: Lake, run: Run, repo: str, wish: Wish, folder: Path) -> Parcel:
+def _dataset(lake: Lake, run: Run, wish: Wish, folder: Path) -> Parcel:
+    from flows.cards.given import open_export
+    from flows.cards.write import write_beside
+    from flows.report.source import open_run
     from pipelines.export.write import Choice, export
 
     out = folder / "files"
     choice = Choice(wish.format, split="all", allow=wish.allow, leave_out=wish.leave_out)
     told = export(lake, run, choice, out)
-    for name, data in papers.of_dataset(lake, run, repo, told, out).items():
-        (out / name).write_bytes(data)
+    with open_run(lake, run.run_id) as source:
+        write_beside(source, open_export(out))
     return Parcel("dataset", run.run_id, _listed(_under(out), run, folder), told.exported, told.licenses, told.refused)
 
 
-def _model(lake: Lake, run: Run, repo: str, wish: Wish, folder: Path) -> Parcel:
+def _model(lake: Lake, run: Run, wish: Wish, folder: Path) -> Parcel:
+    from flows.cards import model
+    from flows.report.source import open_run
+
     trained = [node for node in run.nodes.values() if node.name.endswith(f"/{wish.weights}")]
     if not trained:
         raise CannotPush(f"run {run.run_id} of {run.recipe!r} trained no {wish.weights!r}")
@@ -143,10 +148,10 @@ def _model(lake: Lake, run: Run, repo: str, wish: Wish, folder: Path) -> Parcel:
     weights = weights_of(lake, last.key)
     rows, licenses = _learnt(lake, run, wish, folder)
     pieces = _under(weights)
-    own = papers.of_model(lake, run, repo, last)
-    for name, data in own.items():
-        (folder / name).write_bytes(data)
-    pieces = [piece for piece in pieces if piece.path not in own] + [Piece(name, folder / name) for name in own]
+    card = folder / "README.md"
+    with open_run(lake, run.run_id) as source:
+        card.write_text(model.render(source, last.name), encoding="utf-8")
+    pieces = [piece for piece in pieces if piece.path != card.name] + [Piece(card.name, card)]
     return Parcel("model", run.run_id, _listed(pieces, run, folder), rows, licenses, {})
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,17 +18,20 @@ from flows.push import CannotPush, Parcel, Wish, push
 from flows.push.parcel import packed
 from pipelines.export.write import CannotExport
 from pipelines.lake import Lake
-from pipelines.lake.runs import Run, start_run
+from pipelines.lake.runs import Run, load_run, start_run
 from pipelines.workers.shipped import weights_of as shipped
 from tests.hub.conftest import TOKEN, files_of
 from tests.hub.server import Blob, Hub, Repo, Trouble
 from tests.pipelines.export.lakes import file_bytes, given, lake_of
+from tests.pipelines.jobs import given as stage_of
 
 REPO = "me/curated"
 
 
-def sent(lake: Lake, run: Run, wish: Wish) -> dict[str, bytes]:
+@cache
+def sent(lake: Lake, run_id: str, wish: Wish) -> dict[str, bytes]:
     """What a push of this shall leave in the repository."""
+    run = load_run(lake.root, run_id)
     with packed(lake, run, REPO, wish) as parcel:
         return {piece.path: piece.local.read_bytes() for piece in parcel.pieces}
 
@@ -44,10 +49,10 @@ def test_a_dataset_and_again(hub: Hub, stored: tuple[Lake, Run]) -> None:
     wish = Wish(endpoint=hub.url)
     done = push(*stored, REPO, wish)
     assert done is not None
-    repo = assert_whole(hub, stored[1], sent(*stored, wish))
+    repo = assert_whole(hub, stored[1], sent(stored[0], stored[1].run_id, Wish()))
     assert (done.private, done.tag, done.commit) == (repo.private, stored[1].run_id, repo.head.oid)
     assert repo.private
-    assert {"README.md", "data/sft-00000-of-00001.parquet", ".evolens/export.json"} <= repo.head.tree.keys()
+    assert {"README.md", "croissant.json", "data/sft-00000-of-00001.parquet"} <= repo.head.tree.keys()
     assert max(len(blob.data) for blob in hub_lfs(repo)) > 8_000  # in parts
     before = hub.counted.copy()
     again = push(*stored, REPO, wish)
@@ -107,7 +112,7 @@ def test_a_failure_for_a_while_doubles_nothing(hub: Hub, stored: tuple[Lake, Run
     wish = Wish(endpoint=hub.url)
     push(*stored, REPO, wish)
     assert hub.met[kind] == 1
-    assert_whole(hub, stored[1], sent(*stored, wish))
+    assert_whole(hub, stored[1], sent(stored[0], stored[1].run_id, Wish()))
 
 
 def test_a_failure_that_stays_is_one_line_without_the_token(
@@ -124,7 +129,7 @@ def test_a_failure_that_stays_is_one_line_without_the_token(
     parts = hub.counted["part"] + hub.counted["put"]
     push(*stored, REPO, Wish(endpoint=hub.url))
     assert hub.counted["part"] + hub.counted["put"] == parts
-    assert_whole(hub, stored[1], sent(*stored, Wish()))
+    assert_whole(hub, stored[1], sent(stored[0], stored[1].run_id, Wish()))
 
 
 @pytest.mark.parametrize("moment", ["PUT /store/.*/2", "POST .*/commit/", "POST .*/tag/"])
@@ -141,7 +146,7 @@ def test_killed_and_pushed_again(hub: Hub, stored: tuple[Lake, Run], moment: str
     assert [each.name for each in stored[0].root.parent.glob(".evolens-push-*")]
     wish = Wish(endpoint=hub.url)
     push(*stored, REPO, wish)
-    repo = assert_whole(hub, stored[1], sent(*stored, wish))
+    repo = assert_whole(hub, stored[1], sent(stored[0], stored[1].run_id, Wish()))
     assert hub.counted["complete"] + hub.counted["put"] == len(hub_lfs(repo))  # each large file arrived once
     assert not list(stored[0].root.parent.glob(".evolens-push-*"))
 
@@ -152,7 +157,7 @@ def test_the_next_run_replaces_files_of_ours_alone(hub: Hub, stored: tuple[Lake,
     repo = hub.repos["dataset", REPO]
     repo.commit("by hand", {**repo.head.tree, "NOTES.txt": Blob(b"mine", lfs=False)})
     push(*other, REPO, wish)
-    assert repo.head.tree.keys() == {".gitattributes", "NOTES.txt", *sent(*other, wish)}
+    assert repo.head.tree.keys() == {".gitattributes", "NOTES.txt", *sent(other[0], other[1].run_id, Wish())}
     assert "data/rl-00000-of-00001.parquet" not in repo.head.tree
     assert repo.tags.keys() == {stored[1].run_id, other[1].run_id}
     again = push(*stored, REPO, wish)
@@ -164,27 +169,25 @@ def test_a_model(hub: Hub, tmp_path: Path) -> None:
     wish = Wish("model", endpoint=hub.url)
     seen: list[Parcel] = []
     push(lake, run, REPO, wish, tell=seen.append)
-    repo = assert_whole(hub, run, sent(lake, run, wish), "model")
+    repo = assert_whole(hub, run, sent(lake, run.run_id, wish), "model")
     policy = files_of(lake.artifact(run.nodes["r1/grpo"].key) / "policy")
     assert {path: repo.head.tree[path].data for path in policy if path != "README.md"} == {
         path: data for path, data in policy.items() if path != "README.md"
     }
+    assert b"reinforcement learning by GRPO" in repo.head.tree["README.md"].data
     assert (seen[0].rows, seen[0].licenses) == ({"rl": 1}, {"CC0-1.0": 1})
 
 
 def trained(folder: Path, license_: str) -> tuple[Lake, Run]:
     """A run that also trained: its policy is the shipped one."""
-    lake, given_run = lake_of(folder / "lake", [given((file_bytes(1),), "A?", "a", split="rl", license=license_)])
-    key = given_run.nodes["given"].key
-    policy = lake.artifact(key) / "policy"
-    policy.mkdir(parents=True)
-    for name, data in files_of(shipped("seedling")).items():
-        (policy / name).parent.mkdir(parents=True, exist_ok=True)
-        (policy / name).write_bytes(data)
+    lake, before = lake_of(folder / "lake", [given((file_bytes(1),), "A?", "a", split="rl", license=license_)])
+    policy = {"policy": "p", "trainer": "grpo", "arm": "curated", "steps": 8, "rows": 1, "weights": "w", "curve": "[]"}
+    keys = {"given": before.nodes["given"].key, "grpo": stage_of(lake, policies=[policy])}
+    shutil.copytree(shipped("seedling"), lake.artifact(keys["grpo"]) / "policy")
     run = start_run(lake.root, "test", "0")
-    for name, stage in (("given", "given"), ("r1/grpo", "grpo")):
-        run.plan(name, round=1, stage=stage, key=key)
-        with run.working(name, key):
+    for stage, key in keys.items():
+        run.plan(f"r1/{stage}", round=1, stage=stage, key=key)
+        with run.working(f"r1/{stage}", key):
             pass
     run.finish("complete")
     return lake, run

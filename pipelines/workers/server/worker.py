@@ -62,6 +62,7 @@ class ServerWorker:
         self._names, self._counter = names, counter
         self._servers, self._pictures, self._patience, self._concurrency = servers, pictures, patience, concurrency
         self._headers = {"Content-Type": "application/json"}
+        self._key = (api_key or "").encode()
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._desks: dict[loop.Loop, Desk] = {}
@@ -182,7 +183,8 @@ class ServerWorker:
         session = loop.running().session
         async with session.post(address, data=data, headers=self._headers, allow_redirects=False) as response:
             rest = retry.retry_after(response.headers.get("Retry-After"), time.time())
-            return response.status, rest, await response.read()
+            said = await response.read()  # what a server says is kept, and some quote the key they were shown
+            return response.status, rest, said.replace(self._key, b"<key>") if self._key else said
 
     async def _ask_for_names(self, held: Held, address: str) -> None:
         try:
