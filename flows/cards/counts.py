@@ -11,9 +11,9 @@ from flows.results import FUNNEL
 
 _CHOSEN = (
     "(SELECT c.split, c.trace_id, s.* EXCLUDE (split) FROM curated c JOIN samples s USING (sample_id)"
-    " WHERE c.arm = 'curated' AND c.round = (SELECT max(round) FROM curated))"
+    " WHERE c.arm = '<arm>' AND c.round = (SELECT max(round) FROM curated))"
 )
-"""The rows that the run gives away."""
+"""The rows that the run gives away, of one arm."""
 
 _TAUGHT = "t.steps.list_transform(lambda step: length(coalesce(step.text, ''))).list_sum()"
 
@@ -46,7 +46,10 @@ TALLIES = {
     ),
     "rejects": "SELECT stage, reason, count(*) AS rows FROM rejects GROUP BY ALL ORDER BY ALL",
     "failures": "SELECT stage, kind, count(*) AS rows FROM failures GROUP BY ALL ORDER BY ALL",
-    "licenses": "SELECT license, count(*) AS images FROM images GROUP BY ALL ORDER BY ALL",
+    "licenses": (
+        "SELECT license, count(*) AS images FROM images WHERE image_id IN"
+        f" (SELECT unnest(image_ids) FROM {_CHOSEN}) GROUP BY ALL ORDER BY ALL"
+    ),
     "tokens": (
         "SELECT stage, sum(prompt_tokens)::BIGINT AS prompt, sum(completion_tokens)::BIGINT AS completion FROM cost"
         " GROUP BY ALL HAVING sum(requests) > 0 ORDER BY ALL"
@@ -69,11 +72,17 @@ DRAWN = {
 """Each plot: samples by the lower end of their bin."""
 
 
-def tallies(source: Source) -> dict[str, list[dict[str, Any]]]:
-    """The rows of `TALLIES`, the funnel and the paired comparisons of every round, by name."""
+def tallies(source: Source, arm: str = "curated") -> dict[str, list[dict[str, Any]]]:
+    """The rows of `TALLIES`, the funnel and the paired comparisons of every round, by name. `arm`: whose rows are meant
+    where the card tells of those that are given away.
+    """
     compared = [asdict(row) for number in rounds(source) for row in comparisons(source, number)]
     ways = [{"stage": name, **_ways(source, name)} for name in source.manifests]
-    return {"funnel": ways, **{name: source.rows(sql) for name, sql in TALLIES.items()}, "comparisons": compared}
+    return {
+        "funnel": ways,
+        **{name: source.rows(sql.replace("<arm>", arm)) for name, sql in TALLIES.items()},
+        "comparisons": compared,
+    }
 
 
 def _ways(source: Source, node: str) -> dict[str, int]:
@@ -81,6 +90,6 @@ def _ways(source: Source, node: str) -> dict[str, int]:
     return {way: getattr(counts, way) for way in FUNNEL}
 
 
-def drawn(source: Source, name: str) -> list[dict[str, Any]]:
+def drawn(source: Source, name: str, arm: str = "curated") -> list[dict[str, Any]]:
     """The bins of one plot of `DRAWN`."""
-    return source.rows(DRAWN[name])
+    return source.rows(DRAWN[name].replace("<arm>", arm))

@@ -7,6 +7,7 @@ rows of a Parquet export by it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from importlib.metadata import version
 from pathlib import Path
@@ -65,6 +66,8 @@ CONTEXT: dict[str, Any] = {
 }
 """The context of the specification, with PROV."""
 
+FOLDER = "export"
+
 KINDS = {
     ".parquet": "application/x-parquet",
     ".jsonl": "application/jsonlines",
@@ -82,8 +85,8 @@ TYPES = {"string": "sc:Text", "int64": "sc:Integer", "float64": "sc:Float", "boo
 
 def describe(source: Source, given: Given) -> dict[str, Any]:
     """The JSON-LD document of an export of this run. Equal exports of equal runs give equal documents."""
-    counted = tallies(source)
-    licences = sorted({str(row["license"]) for row in counted["licenses"]})
+    counted = tallies(source, given.arm)
+    licences = sorted({str(row["license"]) for row in counted["licenses"]} | set(given.told["licenses"]))
     run = source.run
     return {
         "@context": CONTEXT,
@@ -101,7 +104,7 @@ def describe(source: Source, given: Given) -> dict[str, Any]:
         "isLiveDataset": False,
         **_responsible(source, counted),
         **lineage(source),
-        "distribution": [*map(_file, *zip(*given.files().items(), strict=True)), *_sets(given)],
+        "distribution": _distribution(given),
         "recordSet": _records(given),
     }
 
@@ -164,31 +167,51 @@ def _licence(name: str) -> str:
     return f"https://spdx.org/licenses/{spdx}" if known else name
 
 
-def _file(name: str, path: Path) -> dict[str, Any]:
-    return {
+def _distribution(given: Given) -> list[dict[str, Any]]:
+    """The folder, every file in it, and the files of each split as one set, which records are read from.
+
+    The folder's hash is that of its files' hashes, as `sha256sum` lists them in the order of their names.
+    """
+    hashes = {name: sha256(path) for name, path in given.files().items()}
+    listed = "".join(f"{digest}  {name}\n" for name, digest in hashes.items())
+    folder = {
         "@type": "cr:FileObject",
-        "@id": name,
-        "name": name,
-        "contentUrl": name,
-        "contentSize": f"{path.stat().st_size} B",
-        "encodingFormat": KINDS.get(path.suffix, "application/octet-stream"),
-        "sha256": sha256(path),
+        "@id": FOLDER,
+        "name": FOLDER,
+        "description": "The export. Its sha256 is that of the list which `sha256sum` prints of its files.",
+        "contentUrl": ".",
+        "encodingFormat": "git+https",
+        "sha256": hashlib.sha256(listed.encode()).hexdigest(),
     }
-
-
-def _sets(given: Given) -> list[dict[str, Any]]:
-    """The files of each split as one set, which records are read from."""
-    return [
+    objects = [
+        {
+            "@type": "cr:FileObject",
+            "@id": name,
+            "name": name,
+            "contentUrl": name,
+            "contentSize": f"{(given.folder / name).stat().st_size} B",
+            "encodingFormat": _kind(name),
+            "sha256": digest,
+        }
+        for name, digest in hashes.items()
+    ]
+    sets = [
         {
             "@type": "cr:FileSet",
             "@id": f"files-{split}",
             "name": f"files-{split}",
             "description": f"The files of split {split}.",
-            "encodingFormat": KINDS.get(Path(given.pattern(split)).suffix, "application/octet-stream"),
+            "containedIn": {"@id": FOLDER},
+            "encodingFormat": _kind(given.pattern(split)),
             "includes": given.pattern(split),
         }
         for split in given.splits
     ]
+    return [folder, *objects, *sets]
+
+
+def _kind(name: str) -> str:
+    return KINDS.get(Path(name).suffix, "application/octet-stream")
 
 
 def _records(given: Given) -> list[dict[str, Any]]:
@@ -210,15 +233,17 @@ def _records(given: Given) -> list[dict[str, Any]]:
 
 
 def _field(split: str, name: str, feature: Any) -> dict[str, Any]:
-    """A column. Lists and structures are told as JSON text but for lists of pictures and of texts."""
+    """A column; a list of pictures or texts is repeated, other structures are told as text."""
     inner = getattr(feature, "feature", feature)
-    listed = inner is not feature
-    kind = "sc:ImageObject" if type(inner).__name__ == "Image" else TYPES.get(getattr(inner, "dtype", ""), "sc:Text")
+    source: dict[str, Any] = {"fileSet": {"@id": f"files-{split}"}, "extract": {"column": name}}
+    picture = type(inner).__name__ == "Image"
+    if picture:
+        source["transform"] = {"jsonPath": "bytes"}
     return {
         "@type": "cr:Field",
         "@id": f"{split}/{name}",
         "name": name,
-        "dataType": kind,
-        "source": {"fileSet": {"@id": f"files-{split}"}, "extract": {"column": name}},
-        **({"isArray": True, "arrayShape": "-1"} if listed else {}),
+        "dataType": "sc:ImageObject" if picture else TYPES.get(getattr(inner, "dtype", ""), "sc:Text"),
+        "source": source,
+        **({"repeated": True} if inner is not feature else {}),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flows.cards.counts import tallies
@@ -27,7 +27,7 @@ def render(source: Source, given: Given | None = None, plots: Mapping[str, str] 
     """Markdown with a YAML head. `given`: the export whose files the head names. `plots`: title by the path from the
     card to a picture. No clock in it: equal runs, equal cards.
     """
-    counted = tallies(source)
+    counted = tallies(source, given.arm if given else "curated")
     return fill(
         "dataset.md.jinja",
         head=as_yaml(head(source, counted, given)),
@@ -51,7 +51,7 @@ def head(source: Source, counted: Mapping[str, list[dict[str, Any]]], given: Giv
     made = {
         "pretty_name": source.run.recipe,
         **({} if ingested else {"language": ["en"]}),
-        **licence(counted["licenses"]),
+        **licence(counted["licenses"], given.told["licenses"] if given else ()),
         "task_categories": ["image-text-to-text", "visual-question-answering"],
         "annotations_creators": ["machine-generated"],
         "language_creators": ["found", "machine-generated"] if ingested else ["machine-generated"],
@@ -70,14 +70,13 @@ def head(source: Source, counted: Mapping[str, list[dict[str, Any]]], given: Giv
     return made
 
 
-def licence(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The licences of the pictures, as the Hub writes them."""
-    names = [str(row["license"]) for row in rows]
+def licence(rows: list[dict[str, Any]], texts: Iterable[str]) -> dict[str, Any]:
+    """The licences of pictures and texts, as the Hub writes them."""
+    names = sorted({str(row["license"]) for row in rows} | set(texts))
     if names and all(name.lower() in HUB_LICENCES for name in names):
-        known = [name.lower() for name in names]
+        known = sorted({name.lower() for name in names})
         return {"license": known[0] if len(known) == 1 else known}
-    told = ", ".join(f"{row['license']} ({row['images']} images)" for row in rows)
-    return {"license": "other", "license_name": "as-each-row-says", "license_details": told}
+    return {"license": "other", "license_name": "as-each-row-says", "license_details": ", ".join(names)}
 
 
 def unpinned(source: Source) -> list[str]:

@@ -42,6 +42,11 @@ class Given:
         return dict(self.told["exported"])
 
     @property
+    def arm(self) -> str:
+        """The arm of its curated rows."""
+        return str(self.told["arm"] or "curated")
+
+    @property
     def run_id(self) -> str:
         return str(self.told["run_id"])
 

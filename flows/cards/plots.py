@@ -16,13 +16,13 @@ TITLES = {
 }
 
 
-def paint(source: Source, folder: Path) -> dict[str, str]:
+def paint(source: Source, folder: Path, arm: str) -> dict[str, str]:
     """Write the plots that the run has rows for; returns title by file name."""
     import vl_convert
 
     painted = {}
     for name in DRAWN:
-        rows = drawn(source, name)
+        rows = drawn(source, name, arm)
         if rows:
             folder.mkdir(parents=True, exist_ok=True)
             png = vl_convert.vegalite_to_png(_bars(rows, TITLES[name]), VERSION, scale=2, allowed_base_urls=[])

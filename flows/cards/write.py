@@ -54,6 +54,6 @@ def write_to(source: Source, out: Path) -> Path:
 
 
 def _dataset(source: Source, pictures: Path, root: Path, given: Given | None = None) -> str:
-    painted = plots.paint(source, pictures)
+    painted = plots.paint(source, pictures, given.arm if given else "curated")
     folder = pictures.relative_to(root).as_posix()
     return dataset.render(source, given, {f"{folder}/{name}": title for name, title in painted.items()})
