@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from flows.push.hub import Pushed, deliver
@@ -28,7 +29,9 @@ def push(
     killed is done again by the same call: what arrived is not sent twice, and there is one commit. Raises `CannotPush`
     and, where the licence gate refuses rows of a dataset, `CannotExport`.
     """
-    with packed(lake, run, repo, wish) as parcel:
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
+        raise CannotPush(f"{repo!r} is no repository; name it as OWNER/NAME")
+    with packed(lake, run, wish) as parcel:
         tell(parcel)
         return None if dry else deliver(parcel, repo, public=wish.public, endpoint=wish.endpoint)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections import Counter
@@ -99,10 +98,8 @@ class Parcel:
 
 
 @contextmanager
-def packed(lake: Lake, run: Run, repo: str, wish: Wish) -> Iterator[Parcel]:
+def packed(lake: Lake, run: Run, wish: Wish) -> Iterator[Parcel]:
     """A parcel, whose files last as long as the block. Raises `CannotPush` or `CannotExport`."""
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
-        raise CannotPush(f"{repo!r} is no repository; name it as OWNER/NAME")
     if run.status != "complete":
         raise CannotPush(f"run {run.run_id} of {run.recipe!r} is {run.status}; only a complete run is pushed")
     folder = _room(lake)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows.push import hub as ours
+from flows.push.parcel import Parcel, Wish, packed
 from pipelines.lake import Lake
 from pipelines.lake.runs import Run
 from tests.hub.server import Hub, running
@@ -33,6 +34,13 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, Run]:
     """A lake with one complete run; tests only read it."""
     return lake_of(tmp_path_factory.mktemp("pushed") / "lake", [traced(), *seeded()])
+
+
+@pytest.fixture(scope="session")
+def parcel(stored: tuple[Lake, Run]) -> Iterator[Parcel]:
+    """That run, packed once for the tests that only send."""
+    with packed(*stored, Wish()) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -9,16 +9,16 @@ import shutil
 import signal
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
 
 from flows.push import CannotPush, Parcel, Wish, push
+from flows.push.hub import deliver
 from flows.push.parcel import packed
 from pipelines.export.write import CannotExport
 from pipelines.lake import Lake
-from pipelines.lake.runs import Run, load_run, start_run
+from pipelines.lake.runs import Run, start_run
 from pipelines.workers.shipped import weights_of as shipped
 from tests.hub.conftest import TOKEN, files_of
 from tests.hub.server import Blob, Hub, Repo, Trouble
@@ -28,28 +28,21 @@ from tests.pipelines.jobs import given as stage_of
 REPO = "me/curated"
 
 
-@cache
-def sent(lake: Lake, run_id: str, wish: Wish) -> dict[str, bytes]:
-    """What a push of this shall leave in the repository."""
-    run = load_run(lake.root, run_id)
-    with packed(lake, run, REPO, wish) as parcel:
-        return {piece.path: piece.local.read_bytes() for piece in parcel.pieces}
-
-
-def assert_whole(hub: Hub, run: Run, files: dict[str, bytes], kind: str = "dataset") -> Repo:
+def assert_whole(hub: Hub, parcel: Parcel) -> Repo:
     """One commit beside the Hub's own, tagged with the run's id, of just these files."""
-    repo = hub.repos[kind, REPO]
-    assert [each.title for each in repo.commits] == ["initial commit", f"Evolens run {run.run_id}"]
-    assert repo.tags == {run.run_id: repo.head.oid}
-    assert {path: blob.data for path, blob in repo.head.tree.items() if path != ".gitattributes"} == files
+    repo = hub.repos[parcel.kind, REPO]
+    assert [each.title for each in repo.commits] == ["initial commit", f"Evolens run {parcel.run_id}"]
+    assert repo.tags == {parcel.run_id: repo.head.oid}
+    found = {path: blob.data for path, blob in repo.head.tree.items() if path != ".gitattributes"}
+    assert found == {piece.path: piece.local.read_bytes() for piece in parcel.pieces}
     return repo
 
 
-def test_a_dataset_and_again(hub: Hub, stored: tuple[Lake, Run]) -> None:
+def test_a_dataset_and_again(hub: Hub, stored: tuple[Lake, Run], parcel: Parcel) -> None:
     wish = Wish(endpoint=hub.url)
     done = push(*stored, REPO, wish)
     assert done is not None
-    repo = assert_whole(hub, stored[1], sent(stored[0], stored[1].run_id, Wish()))
+    repo = assert_whole(hub, parcel)
     assert (done.private, done.tag, done.commit) == (repo.private, stored[1].run_id, repo.head.oid)
     assert repo.private
     assert {"README.md", "croissant.json", "data/sft-00000-of-00001.parquet"} <= repo.head.tree.keys()
@@ -64,9 +57,9 @@ def hub_lfs(repo: Repo) -> list[Blob]:
     return [blob for blob in repo.head.tree.values() if blob.lfs]
 
 
-def test_load_dataset_shows_pictures(hub: Hub, stored: tuple[Lake, Run], tmp_path: Path) -> None:
+def test_load_dataset_shows_pictures(hub: Hub, stored: tuple[Lake, Run], parcel: Parcel, tmp_path: Path) -> None:
     """By the name of the repository and the run's tag, as anybody would read it."""
-    push(*stored, REPO, Wish(endpoint=hub.url))
+    deliver(parcel, REPO, public=False, endpoint=hub.url)
     code = (
         "import sys, json; from datasets import load_dataset; from pipelines.tools import picture_id\n"
         f"rows = load_dataset({REPO!r}, revision={stored[1].run_id!r})\n"
@@ -107,34 +100,34 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("match", "kind"), FAILURES)
-def test_a_failure_for_a_while_doubles_nothing(hub: Hub, stored: tuple[Lake, Run], match: str, kind: str) -> None:
+def test_a_failure_for_a_while_doubles_nothing(hub: Hub, parcel: Parcel, match: str, kind: str) -> None:
     hub.troubles = [Trouble(match, kind, times=1)]
-    wish = Wish(endpoint=hub.url)
-    push(*stored, REPO, wish)
+    deliver(parcel, REPO, public=False, endpoint=hub.url)
     assert hub.met[kind] == 1
-    assert_whole(hub, stored[1], sent(stored[0], stored[1].run_id, Wish()))
+    assert_whole(hub, parcel)
 
 
 def test_a_failure_that_stays_is_one_line_without_the_token(
-    hub: Hub, stored: tuple[Lake, Run], monkeypatch: pytest.MonkeyPatch
+    hub: Hub, parcel: Parcel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pushed again when it is over, only what is missing goes."""
     monkeypatch.setattr("flows.push.hub.ATTEMPTS", 2)
     hub.troubles = [Trouble("POST .*/commit/", "status", times=2)]
     with pytest.raises(CannotPush) as failed:
-        push(*stored, REPO, Wish(endpoint=hub.url))
+        deliver(parcel, REPO, public=False, endpoint=hub.url)
     said = str(failed.value)
     assert "<token>" in said and TOKEN not in said and "\n" not in said
     assert failed.value.__cause__ is None and failed.value.__suppress_context__
     parts = hub.counted["part"] + hub.counted["put"]
-    push(*stored, REPO, Wish(endpoint=hub.url))
+    deliver(parcel, REPO, public=False, endpoint=hub.url)
     assert hub.counted["part"] + hub.counted["put"] == parts
-    assert_whole(hub, stored[1], sent(stored[0], stored[1].run_id, Wish()))
+    assert_whole(hub, parcel)
 
 
 @pytest.mark.parametrize("moment", ["PUT /store/.*/2", "POST .*/commit/", "POST .*/tag/"])
-def test_killed_and_pushed_again(hub: Hub, stored: tuple[Lake, Run], moment: str) -> None:
+def test_killed_and_pushed_again(hub: Hub, stored: tuple[Lake, Run], parcel: Parcel, moment: str) -> None:
     """`kill -9` between uploads, before the commit, and between commit and tag: the same command ends it."""
+    rooms = set(stored[0].root.parent.glob(".evolens-push-*"))
     hub.troubles = [Trouble(moment, "held", times=1)]
     words = [sys.executable, "-m", "flows.cli", "push", REPO, "--lake", str(stored[0].root), "--json"]
     child = subprocess.Popen(words, env=client(hub), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -143,12 +136,11 @@ def test_killed_and_pushed_again(hub: Hub, stored: tuple[Lake, Run], moment: str
     finally:
         child.send_signal(signal.SIGKILL)
     child.communicate(timeout=30)
-    assert [each.name for each in stored[0].root.parent.glob(".evolens-push-*")]
-    wish = Wish(endpoint=hub.url)
-    push(*stored, REPO, wish)
-    repo = assert_whole(hub, stored[1], sent(stored[0], stored[1].run_id, Wish()))
+    assert set(stored[0].root.parent.glob(".evolens-push-*")) > rooms
+    push(*stored, REPO, Wish(endpoint=hub.url))
+    repo = assert_whole(hub, parcel)
     assert hub.counted["complete"] + hub.counted["put"] == len(hub_lfs(repo))  # each large file arrived once
-    assert not list(stored[0].root.parent.glob(".evolens-push-*"))
+    assert set(stored[0].root.parent.glob(".evolens-push-*")) == rooms
 
 
 def test_the_next_run_replaces_files_of_ours_alone(hub: Hub, stored: tuple[Lake, Run], other: tuple[Lake, Run]) -> None:
@@ -157,7 +149,8 @@ def test_the_next_run_replaces_files_of_ours_alone(hub: Hub, stored: tuple[Lake,
     repo = hub.repos["dataset", REPO]
     repo.commit("by hand", {**repo.head.tree, "NOTES.txt": Blob(b"mine", lfs=False)})
     push(*other, REPO, wish)
-    assert repo.head.tree.keys() == {".gitattributes", "NOTES.txt", *sent(other[0], other[1].run_id, Wish())}
+    with packed(*other, wish) as held:
+        assert repo.head.tree.keys() == {".gitattributes", "NOTES.txt", *(piece.path for piece in held.pieces)}
     assert "data/rl-00000-of-00001.parquet" not in repo.head.tree
     assert repo.tags.keys() == {stored[1].run_id, other[1].run_id}
     again = push(*stored, REPO, wish)
@@ -169,7 +162,8 @@ def test_a_model(hub: Hub, tmp_path: Path) -> None:
     wish = Wish("model", endpoint=hub.url)
     seen: list[Parcel] = []
     push(lake, run, REPO, wish, tell=seen.append)
-    repo = assert_whole(hub, run, sent(lake, run.run_id, wish), "model")
+    with packed(lake, run, wish) as parcel:
+        repo = assert_whole(hub, parcel)
     policy = files_of(lake.artifact(run.nodes["r1/grpo"].key) / "policy")
     assert {path: repo.head.tree[path].data for path in policy if path != "README.md"} == {
         path: data for path, data in policy.items() if path != "README.md"
