@@ -51,6 +51,8 @@ def test_an_export_for_a_person(lake: Lake, tmp_path: Path) -> None:
     [
         (("csv",), "where to"),
         (("csv", "out", "--split", "test"), "--split 'test' is none of sft, rl, all"),
+        (("csv", "out", "--arm", "other"), "--arm 'other' is none of curated, random"),
+        (("csv", "out", "--table", "samples", "--arm", "random"), "table 'samples' has none"),
         (("csv", "out", "--table", "banks"), "--table 'banks' is none of curated, samples, captions"),
         (("cvs", "out"), "'cvs' is no format"),
         (("csv", "out", "--run", "nobody"), "no run is called so"),
