@@ -1,6 +1,7 @@
 """verl and EasyR1: the columns that their documentation states, read as their data sets read them.
 
-Neither is installed here, so what they do to turn a row into a prompt stands here, after their documentation: split the text at `<image>`, put a picture at each split, ask the processor. The tokens must be ours.
+Neither is installed here, so what they do to turn a row into a prompt stands here, after their documentation: split the
+text at `<image>`, put a picture at each split, ask the processor. The tokens must be ours.
 """
 
 from __future__ import annotations
