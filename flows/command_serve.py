@@ -15,6 +15,8 @@ import typer
 
 from flows import console
 from flows.command_run import LAKE
+from flows.quiet import QUIET
+from flows.recipes import FOLDERS
 
 READY_S = 180.0
 
@@ -26,8 +28,19 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     lake: Annotated[Path, typer.Option("--lake", help="The lake that runs write to by default.")] = LAKE,
+    recipes: Annotated[
+        list[Path] | None, typer.Option("--recipes", help="A folder whose recipes the form offers too. Repeatable.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Where the UI listens, when no server is given.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Its port.")] = 4200,
+    pages: Annotated[int, typer.Option(min=1, max=65535, help="The port under which reports are shown.")] = 4201,
+    gpus: Annotated[int, typer.Option(min=1, help="So many stages that hold a model run at a time.")] = 1,
+    retrain_rows: Annotated[
+        int | None, typer.Option(min=1, help="Start `retrain` when so many curated rows are new.")
+    ] = None,
+    retrain_drift: Annotated[
+        float | None, typer.Option(min=0.001, max=1, help="Start `retrain` when a task's pass rate moved by so much.")
+    ] = None,
     once: Annotated[bool, typer.Option("--register-only", help="Register the deployments, then end.")] = False,
 ) -> None:
     """Start (or join) a Prefect server and serve the flows with a typed parameter form.
@@ -41,19 +54,37 @@ def serve(
             _start_server(host, port, url)
         os.environ["PREFECT_API_URL"] = url
     console.out.print(f"Prefect UI: {url.removesuffix('/api')}")
+    lake = lake.absolute()
+    own = [str(folder.absolute()) for folder in recipes or []]
+    if own:
+        os.environ[FOLDERS] = os.pathsep.join([*own, *filter(None, [os.environ.get(FOLDERS)])])
+    if os.environ["PREFECT_LOGGING_LEVEL"] == QUIET["PREFECT_LOGGING_LEVEL"]:
+        os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"  # the UI shows what is logged
 
-    from flows.serve import register_deployments, serve_deployments
+    from flows.artifacts import PAGES, PAGES_URL
+    from flows.serve import deployments, limit_gpus, register_deployments, serve_deployments, show_pages
 
+    served = deployments(lake, retrain_rows, retrain_drift)
+    limit_gpus(gpus)
     if once:
-        for name in register_deployments(lake.absolute()):
+        for name in register_deployments(served):
             console.out.print(f"registered {name}")
-    else:
-        serve_deployments(lake.absolute())
+        return
+    folder = lake / "_reports"
+    show_pages(folder, host, pages)
+    os.environ[PAGES], os.environ[PAGES_URL] = str(folder), f"http://{host}:{pages}"
+    serve_deployments(served)
 
 
 def _start_server(host: str, port: int, url: str) -> None:
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", host, "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    # The pages ask the API at this address, wherever the server listens.
+    environment = {
+        "PREFECT_SERVER_UI_API_URL": url,
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        **os.environ,
+    }
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     atexit.register(process.terminate)
     deadline = time.monotonic() + READY_S
     while not _answers(url):

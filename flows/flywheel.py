@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from prefect import flow
-from pydantic import Field
 
+from flows.forms import LakeFolder, Overrides, RecipeName, Rounds
 from flows.recipes import DEFAULT
-from flows.run_round import LakeFolder, Overrides, RecipeName, run_round
+from flows.run_round import run_round
 from flows.running import open_plan
 
 
@@ -16,7 +14,7 @@ from flows.running import open_plan
 def flywheel(
     recipe: RecipeName = DEFAULT,
     lake: LakeFolder = "lake",
-    rounds: Annotated[int | None, Field(ge=1, description="Rounds; empty for what the recipe says.")] = None,
+    rounds: Rounds = None,
     overrides: Overrides = {},  # noqa: B006  # Prefect's form shows it, nobody writes to it
 ) -> dict[str, str]:
     """Run a recipe to its end: every round, then catalog and card. Returns the stage key of every node."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import yaml
 from schemas.recipe import Recipe, RecipeError, did_you_mean, load
 
 DEFAULT = "quickstart"
+FOLDERS = "EVOLENS_RECIPES"
+"""The environment variable that names more folders of recipes, divided like PATH."""
+
 SHIPPED = (
     Path(__file__).parent.parent / "examples" / "recipes",  # a checkout
     Path(__file__).parent / "examples" / "recipes",  # an installed distribution
@@ -18,8 +22,9 @@ SHIPPED = (
 
 
 def shipped() -> dict[str, Path]:
-    """Name → file of every recipe that ships with Evolens."""
-    return {path.stem: path for folder in reversed(SHIPPED) for path in sorted(folder.glob("*.yaml"))}
+    """Name → file of every recipe that ships with Evolens, or lies in a folder that `FOLDERS` names."""
+    own = [Path(folder) for folder in os.environ.get(FOLDERS, "").split(os.pathsep) if folder]
+    return {path.stem: path for folder in (*reversed(SHIPPED), *own) for path in sorted(folder.glob("*.yaml"))}
 
 
 def find(name: str) -> Path:

@@ -6,61 +6,97 @@ names and numbers, never data and never secrets.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
+import httpx
 from prefect import flow, task
-from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
-from pydantic import Field
 
-from flows.engine import run_node
+from flows import artifacts, events
+from flows.engine import run_node, with_inputs
+from flows.forms import LakeFolder, Number, Overrides, RecipeName, Says
 from flows.plan import Node, Plan
 from flows.recipes import DEFAULT
-from flows.results import as_rows, comparisons, funnel
-from flows.running import begin, failing, finish, open_plan
+from flows.running import begin, failing, finish, open_plan, record
 from pipelines.lake import runs
 
-RecipeName = Annotated[str, Field(description="A recipe file, or the name of one that ships with Evolens.")]
-LakeFolder = Annotated[str, Field(description="The lake's folder.")]
-Overrides = Annotated[
-    dict[str, Any], Field(description='Dotted recipe fields to change: {"stages.difficulty.rollouts": 16}.')
-]
+GPU = "evolens-gpu"
+"""Tag of the stages that hold a model, so that a limit on this tag is a limit on the GPUs."""
+
+PASSING = (ConnectionError, TimeoutError, httpx.TransportError)
+"""What may be gone when a stage is tried again: somebody did not answer."""
 
 
 @flow(name="run_round", flow_run_name="{recipe} round {number}")
 def run_round(
     recipe: RecipeName = DEFAULT,
     lake: LakeFolder = "lake",
-    number: Annotated[int, Field(ge=1, description="Which round.")] = 1,
+    number: Number = 1,
     overrides: Overrides = {},  # noqa: B006  # Prefect's form shows it, nobody writes to it
+    train: Annotated[bool, Says("Off: make and choose the rows, and leave training to `retrain`.")] = True,
 ) -> dict[str, str]:
     """Run one round of a recipe and what it needs first. Returns the stage key of every node."""
     plan = open_plan(recipe, lake, None, overrides)
     if number > plan.recipe.rounds:
         plan = open_plan(recipe, lake, number, overrides)
+    if not train:
+        return choose_rows(plan, recipe, number, overrides)
     run = begin(plan, range(1, number + 1))
     with failing(run):
         keys = run_tasks(plan, number, run)
+        events.tell(events.TRAINED, plan, recipe, number, run.run_id, overrides)
     finish(plan, run, "complete" if number == plan.recipe.rounds else "partial")
+    artifacts.leave_pages(plan, run.run_id)
+    return keys
+
+
+def choose_rows(plan: Plan, recipe: str, number: int, overrides: dict[str, Any]) -> dict[str, str]:
+    """Make and choose the rows of a round, as a partial run; tell it if anything was made. Call it inside a flow."""
+    nodes = with_inputs(plan, [f"r{number}/curate"])
+    made = all(plan.lake.find(plan.lake.resolve(node.key)) for node in nodes)
+    run = record(plan, nodes)
+    with failing(run):
+        keys = run_nodes(plan, nodes, number, run)
+    finish(plan, run, "partial")
+    if not made:
+        events.tell(events.CURATED, plan, recipe, number, run.run_id, overrides)
+        artifacts.leave_pages(plan, run.run_id)
     return keys
 
 
 def run_tasks(plan: Plan, number: int, run: runs.Run) -> dict[str, str]:
-    """Run a round's nodes as Prefect tasks, then leave funnel and comparisons as artifacts. Call it inside a flow."""
-    nodes = [node for node in plan.nodes.values() if node.round <= number]
+    """Run the nodes of the rounds up to this one. Call it inside a flow."""
+    return run_nodes(plan, [node for node in plan.nodes.values() if node.round <= number], number, run)
+
+
+def run_nodes(plan: Plan, nodes: Sequence[Node], number: int, run: runs.Run) -> dict[str, str]:
+    """Run nodes as Prefect tasks, then leave funnel and comparisons as artifacts. Call it inside a flow."""
     keys = {node.name: stage_task(plan, node, run) for node in nodes}
-    create_table_artifact(table=funnel(plan.lake, nodes), key=f"funnel-{plan.recipe.name}", description="Funnel")
-    compared = as_rows(comparisons(plan.lake, plan, number))
-    if compared:
-        create_table_artifact(table=compared, key=f"accuracy-{plan.recipe.name}", description="Accuracy per bank")
+    artifacts.leave_tables(plan, nodes, number)
     return keys
 
 
 def stage_task(plan: Plan, node: Node, run: runs.Run) -> str:
-    """Run one node as a Prefect task that carries its name."""
+    """Run one node as a Prefect task that carries its name; it is tried again when somebody did not answer."""
 
-    @task(name=node.name, task_run_name=node.name, cache_policy=NO_CACHE, persist_result=False)
+    @task(
+        name=node.name,
+        task_run_name=node.name,
+        tags=[GPU] if holds_model(node) else None,
+        retries=2,
+        retry_delay_seconds=[10, 60],
+        retry_condition_fn=lambda _task, _run, state: isinstance(state.result(raise_on_failure=False), PASSING),
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )
     def work() -> str:
-        return run_node(plan, node, run)
+        with artifacts.showing_progress(node) as watch:
+            return run_node(plan, node, run, watch)
 
     return work()
+
+
+def holds_model(node: Node) -> bool:
+    """Whether a stage asks or trains a model."""
+    return node.call.worker is not None or node.call.stage.table == "policies"
