@@ -20,7 +20,10 @@ def register(app: typer.Typer) -> None:
 
 
 def push(
-    repo: Annotated[str, typer.Argument(help="OWNER/NAME on the Hub; made, private, if there is none.")],
+    repo: Annotated[
+        str | None,
+        typer.Argument(help="OWNER/NAME on the Hub; made, private, if there is none. By default what `publish` says."),
+    ] = None,
     lake: LakeFolder = LAKE,
     run: Annotated[
         str, typer.Option(help="A run's id or its first characters, a recipe's name, or `latest` complete run.")
@@ -28,7 +31,9 @@ def push(
     model: Annotated[
         str | None, typer.Option(help="Push a trained policy instead of the rows: `grpo`, `sft`, `control_…`.")
     ] = None,
-    format: Annotated[str, typer.Option(help="Of the rows: a format of `evolens export`.")] = "datasets",  # noqa: A002 - the name that users see
+    format: Annotated[  # noqa: A002 - the name that users see
+        str | None, typer.Option(help="Of the rows: a format of `evolens export`, by default `datasets`.")
+    ] = None,
     allow: Annotated[
         list[str] | None,
         typer.Option(help="Let licences through that are `unknown`, `nc` or `nd`, or one by its name. Repeatable."),
@@ -50,16 +55,23 @@ def push(
     from flows import push as hub
     from pipelines.lake import Lake
     from pipelines.lake.runs import named
+    from schemas.recipe import PublishRecipe
 
     if model is not None and model not in MODELS:
         raise hub.CannotPush(f"--model {model!r} is none of {', '.join(MODELS)}")
+    source = Lake(lake)
+    chosen = named(source.root, run)
+    planned = hub.planned(chosen) if repo is None and model is None else PublishRecipe()
+    target = repo or planned.repo
+    if not target:
+        raise hub.CannotPush("where to? `evolens push OWNER/NAME`, or `publish: {repo: OWNER/NAME}` in the recipe")
     wish = hub.Wish(
         "model" if model else "dataset",
-        format,
+        format or planned.format,
         cast("Weights", model or "grpo"),
-        tuple(allow or ()),
-        leave_out=leave_out,
-        public=public,
+        (*planned.allow, *(allow or ())),
+        leave_out=leave_out or planned.leave_out,
+        public=public or planned.public,
         endpoint=endpoint,
     )
     told: dict[str, Any] = {}
@@ -67,9 +79,9 @@ def push(
     def tell(parcel: Parcel) -> None:
         told.update(_summary(parcel))
         if not as_json:
-            _show(parcel, repo)
+            _show(parcel, target)
 
-    done = hub.push(Lake(lake), named(lake, run), repo, wish, dry=dry_run, tell=tell)
+    done = hub.push(source, chosen, target, wish, dry=dry_run, tell=tell)
     if as_json:
         console.print_json({**told, "pushed": asdict(done) if done else None})
     elif done is None:

@@ -95,6 +95,19 @@ class ExecutionRecipe(Strict):
     max_failed: float = Field(default=0.01, ge=0, le=1)
 
 
+class PublishRecipe(Strict):
+    """The repository on the Hub, `owner/name`, that `evolens push` fills when it is told no other, and how.
+
+    docs/push.md says it all. The token is no part of it.
+    """
+
+    repo: str = Field(default="", pattern=r"^([\w.-]+/[\w.-]+)?$")
+    format: str = "datasets"
+    allow: tuple[str, ...] = ()
+    leave_out: bool = False
+    public: bool = False
+
+
 class Recipe(Strict):
     """A whole run. `folder` is where the file lies; it is filled in by `load` and is not part of the YAML."""
 
@@ -114,6 +127,7 @@ class Recipe(Strict):
     targets: dict[str, BankRecipe] = Field(min_length=1)
     stages: dict[str, dict[str, Any]] = Field(default_factory=dict)
     execution: ExecutionRecipe = ExecutionRecipe()
+    publish: PublishRecipe = PublishRecipe()
     folder: Path = Field(default=Path(), exclude=True)
 
     @model_validator(mode="after")
@@ -121,7 +135,9 @@ class Recipe(Strict):
         if not self.sources and not self.tasks:
             raise ValueError("a recipe needs `sources` or `tasks`: there is nothing to make samples from")
         if self.rounds > 1 and not self.policy.replaceable:
-            raise ValueError(f"rounds: {self.rounds} needs a `local:` or `vllm:` policy, which the trained one can replace")
+            raise ValueError(
+                f"rounds: {self.rounds} needs a `local:` or `vllm:` policy, which the trained one can replace"
+            )
         shared = set(self.banks) & set(self.targets)
         if shared:
             raise ValueError(f"{sorted(shared)[0]!r} is both a bank and a target; the families are disjoint")

@@ -12,6 +12,12 @@ from flows.push.hub import Pushed, deliver
 from flows.push.parcel import CannotPush, Parcel, Wish, packed
 from pipelines.lake import Lake
 from pipelines.lake.runs import Run
+from schemas.recipe import PublishRecipe
+
+
+def planned(run: Run) -> PublishRecipe:
+    """What the recipe of a run says about publication."""
+    return PublishRecipe.model_validate(run.settings.get("publish", {}))
 
 
 def push(
@@ -36,4 +42,4 @@ def push(
         return None if dry else deliver(parcel, repo, public=wish.public, endpoint=wish.endpoint)
 
 
-__all__ = ["CannotPush", "Parcel", "Pushed", "Wish", "push"]
+__all__ = ["CannotPush", "Parcel", "Pushed", "Wish", "planned", "push"]

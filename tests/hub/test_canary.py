@@ -24,8 +24,9 @@ from pipelines.lake import Lake
 from pipelines.lake.runs import Run, list_runs
 from tests.flows import rounds
 from tests.hub.conftest import TOKEN
+from tests.hub.repos import Trouble
 from tests.hub.scan import places
-from tests.hub.server import Hub, Trouble
+from tests.hub.server import Hub
 
 KEY = "sk-canaryKEYcanaryKEY9876543210canary"
 RECIPE = """

@@ -21,7 +21,8 @@ from pipelines.lake import Lake
 from pipelines.lake.runs import Run, start_run
 from pipelines.workers.shipped import weights_of as shipped
 from tests.hub.conftest import TOKEN, files_of
-from tests.hub.server import Blob, Hub, Repo, Trouble
+from tests.hub.repos import Blob, Repo, Trouble
+from tests.hub.server import Hub
 from tests.pipelines.export.lakes import file_bytes, given, lake_of
 from tests.pipelines.jobs import given as stage_of
 
@@ -105,6 +106,15 @@ def test_a_failure_for_a_while_doubles_nothing(hub: Hub, parcel: Parcel, match: 
     deliver(parcel, REPO, public=False, endpoint=hub.url)
     assert hub.met[kind] == 1
     assert_whole(hub, parcel)
+
+
+def test_somebody_else_commits_meanwhile(hub: Hub, parcel: Parcel) -> None:
+    hub.troubles = [Trouble("POST .*/commit/", "moved", times=1)]
+    deliver(parcel, REPO, public=False, endpoint=hub.url)
+    repo = hub.repos["dataset", REPO]
+    assert [each.title for each in repo.commits] == ["initial commit", "by hand", f"Evolens run {parcel.run_id}"]
+    assert repo.head.tree.keys() == {".gitattributes", "NOTES.txt", *(piece.path for piece in parcel.pieces)}
+    assert repo.tags == {parcel.run_id: repo.head.oid}
 
 
 def test_a_failure_that_stays_is_one_line_without_the_token(
