@@ -2,10 +2,12 @@
 
     server   one vLLM server and the same requests with pictures and answers of heavy-tailed lengths: asked one by one,
              gathered in batches of 16, 64 and 256, and by our scheduler, beside the server's pace when it is saturated
-    local    the same requests in this process: batches of `local:`, and transformers' `generate` one by one
+    local    requests with pictures and answers of 128 tokens in this process: batches of `local:`, and transformers'
+             `generate` one by one
 
-Sides take turns in one run; every ratio is the median over the turns, with the smallest and the largest. Server busy is
-our tokens per second divided by the same server's under a closed loop of the same requests that never lets it rest.
+The model is the seedling made unable to end, so that answers are as long as they were asked to be, on every side. Sides
+take turns in one run; every ratio is the median over the turns, with the smallest and the largest. Server busy is our
+tokens per second divided by the same server's under a closed loop of the same requests that never lets it rest.
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ import asyncio
 import itertools
 import json
 import re
+import shutil
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -28,12 +32,11 @@ import aiohttp
 
 from benchmarks import measure
 from pipelines.workers import WorkerSpec
-from pipelines.workers.bench import Drawn, Pace, in_batches, pace
+from pipelines.workers.bench import TEMPERATURE, Drawn, Pace, in_batches, pace
 from pipelines.workers.encoding import as_chat
 from pipelines.workers.identity import folder_of
 from pipelines.workers.local import LocalWorker, load
 from pipelines.workers.server import wire
-from pipelines.workers.server.pictures import data_uri
 from pipelines.workers.slots import stop
 from pipelines.workers.vllm import VLLMWorker
 from schemas.messages import pictures as shown_in
@@ -42,6 +45,8 @@ from trainers.seedling import model as seedling
 
 RESULTS = Path(__file__).with_suffix(".json")
 BARRIERS = (16, 64, 256)
+EQUAL = 128
+"""Tokens of each answer of `local:`."""
 SATURATED = 256
 """Requests that the closed loop keeps at the server, which holds as many."""
 WANTED = {"ours_over_barrier": 1.3, "ours_over_serial": 5.0, "busy": 0.9, "local_over_generate": 12.0}
@@ -53,25 +58,31 @@ def server(model: str, options: argparse.Namespace) -> dict[str, Any]:
     pictures = {key: picture for drawn in turns for key, picture in drawn.pictures.items()}
     settings = {"server_python": options.server_python, "arguments": options.arguments}
     worker = VLLMWorker.open(WorkerSpec(f"vllm:{model}", options=tuple(settings.items())), pictures.__getitem__)
-    few = max(12, options.requests // 50)
-    found: dict[str, list[Pace]] = {name: [] for name in ("serial", *map(str, BARRIERS), "ours")}
+    step = max(1, options.requests // 20)
+    found: dict[str, list[Pace]] = defaultdict(list)
     saturated: list[float] = []
-    best = ""
+    sides: dict[str, Callable[[list[Generate]], Pace]] = {
+        "serial": lambda requests: pace(in_batches(worker, 1), _strata(requests, step)),
+        **{str(size): partial(pace, in_batches(worker, size)) for size in BARRIERS},
+        "ours": partial(pace, worker.answer),
+    }
     try:
         state = worker.slot.enter()
+        worker.slot.leave()
+        for _ in range(3):  # the server shows that it keeps pictures by name
+            worker.answer(_read_only(turns[0].requests[:8]))
+        trial = _seeded(turns[0], "trial")[: 2 * max(BARRIERS)]
+        worker.answer(_read_only(trial))
+        tried = {str(size): sides[str(size)](trial).requests_per_second for size in BARRIERS}
+        best = max(tried, key=lambda name: tried[name])
+        _tell(f"barriers {tried}, best {best}", tried[best], "requests/s")
         for turn, drawn in enumerate(turns):
-            worker.answer([replace(request, sampling=Sampling(1)) for request in drawn.requests])  # none finds it cold
-            sides: dict[str, Callable[[list[Generate]], Pace]] = {
-                "serial": lambda requests: pace(in_batches(worker, 1), requests[:few]),
-                **{name: partial(pace, in_batches(worker, int(name))) for name in map(str, BARRIERS)},
-                "ours": partial(pace, worker.answer),
-            }
-            names = [name for name in sides if turn == 0 or name in ("serial", "ours", best)]
+            worker.answer(_read_only(drawn.requests))  # no side finds its pictures new
+            names = ["serial", best, "ours"]
             for name in names if turn % 2 == 0 else reversed(names):
                 found[name].append(sides[name](_seeded(drawn, name)))
                 _tell(f"turn {turn + 1}, {name}", found[name][-1].requests_per_second, "requests/s")
-            best = best or max(map(str, BARRIERS), key=lambda name: found[name][0].requests_per_second)
-            bodies = [_body(request, state.order.name, pictures) for request in _seeded(drawn, "saturated")]
+            bodies = [_body(request, state.order.name) for request in _seeded(drawn, "saturated")]
             saturated.append(asyncio.run(_closed_loop(f"http://127.0.0.1:{state.port}", bodies)))
             _tell(f"turn {turn + 1}, saturated", saturated[-1], "tokens/s")
     finally:
@@ -80,11 +91,12 @@ def server(model: str, options: argparse.Namespace) -> dict[str, Any]:
     tokens = [each.tokens_per_second for each in found["ours"]]
     return {
         "model": worker.identity.name,
-        "requests": {"each_turn": options.requests, "serial": few, "turns": options.turns},
+        "requests": {"each_turn": options.requests, "serial": found["serial"][0].requests, "turns": options.turns},
         "tokens_an_answer": _spread(turns[0]),
         "requests_per_second": {name: measure.spread(each, 2) for name, each in rates.items()},
         "tokens_per_second": {"ours": measure.spread(tokens, 0), "saturated": measure.spread(saturated, 0)},
         "failed": sum(each.failed for paces in found.values() for each in paces),
+        "barriers_tried": {name: round(rate, 2) for name, rate in tried.items()},
         "best_barrier": int(best),
         "ours_over_barrier": measure.ratio(rates["ours"], rates[best]),
         "ours_over_serial": measure.ratio(rates["ours"], rates["serial"]),
@@ -101,9 +113,20 @@ def _seeded(drawn: Drawn, side: str) -> list[Generate]:
     return [replace(request, seed=request.seed + sum(side.encode())) for request in drawn.requests]
 
 
-def _body(request: Generate, model: str, pictures: dict[str, Any]) -> bytes:
+def _strata(requests: Sequence[Generate], step: int) -> list[Generate]:
+    """One in so many, of every length: fewer, and as long on average."""
+    return sorted(requests, key=lambda request: request.sampling.max_tokens)[step // 2 :: step]
+
+
+def _read_only(requests: Sequence[Generate]) -> list[Generate]:
+    return [replace(request, sampling=Sampling(1)) for request in requests]
+
+
+def _body(request: Generate, model: str) -> bytes:
+    """Ready-made, with its pictures by the names under which the server keeps them."""
+
     def part(key: str) -> dict[str, Any]:
-        return {"type": "image_url", "image_url": {"url": data_uri(None, lambda: pictures[key])}}
+        return {"type": "image_url", "image_url": None, "uuid": key}
 
     return json.dumps(wire.body_of(request, model, part)).encode()
 
@@ -141,6 +164,7 @@ def local(model: str, options: argparse.Namespace) -> dict[str, Any]:
     """`local:` in its batches, and transformers' own `generate` with one request at a time."""
     few = max(4, options.local_requests // 32)
     drawn = Drawn(options.local_requests, seed=77)
+    drawn.requests = [replace(request, sampling=Sampling(EQUAL, TEMPERATURE)) for request in drawn.requests]
     spec = WorkerSpec(f"local:{model}")
     worker = LocalWorker.open(spec, drawn.pictures.__getitem__)
     network, processor = load(folder_of(spec))
@@ -191,20 +215,21 @@ def _spread(drawn: Drawn) -> dict[str, float]:
     return {"median": limits[len(limits) // 2], "mean": round(sum(limits) / len(limits), 1), "longest": limits[-1]}
 
 
-def built(width: int, layers: int, folder: Path) -> str:
-    """An untrained Qwen3-VL of this size with the seedling's tokenizer: what a server does of it is what counts."""
-    network, processor = load(folder_of(WorkerSpec("local:seedling")), "cpu")
-    size = seedling.Size(
-        width=width,
-        text_layers=layers,
-        text_mlp=3 * width,
-        vision_layers=layers,
-        vision_mlp=4 * width,
-        heads=width // 64,
-    )
-    made = seedling.build(processor.tokenizer, size, seed=0)
-    seedling.save(made, processor, folder)
-    del network
+def endless(options: argparse.Namespace, folder: Path) -> str:
+    """The seedling, or an untrained Qwen3-VL of the size that is asked for, with an end of text that is never said."""
+    shutil.copytree(folder_of(WorkerSpec("local:seedling")), folder)
+    if options.width:
+        _, processor = load(folder, "cpu")
+        width, layers = options.width, options.layers
+        size = seedling.Size(width, layers, 3 * width, layers, 4 * width, heads=width // 64)
+        seedling.save(seedling.build(processor.tokenizer, size, seed=0), processor, folder)
+    unsaid = json.loads((folder / "config.json").read_text(encoding="utf-8"))["video_token_id"]
+    ends = {"eos_token_id": unsaid, "eos_token": "<|video_pad|>"}
+    for name in ("config.json", "generation_config.json", "tokenizer_config.json"):
+        said = json.loads((folder / name).read_text(encoding="utf-8"))
+        for place in (said, said.get("text_config", {})):
+            place.update({key: end for key, end in ends.items() if key in place})
+        (folder / name).write_text(json.dumps(said), encoding="utf-8")
     return str(folder)
 
 
@@ -215,7 +240,7 @@ def main() -> None:
     """Run the named parts, or both, and write what they found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="both when none is named")
-    parser.add_argument("--requests", type=int, default=1000, help="of each turn, of a server")
+    parser.add_argument("--requests", type=int, default=1500, help="of each turn, of a server")
     parser.add_argument("--local-requests", type=int, default=256, help="of each turn, of `local:`")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--server-python", default=".venv-vllm", help="the environment that has vLLM")
@@ -225,7 +250,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, default=RESULTS, help="where results are kept")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="evolens-workers-") as work:
-        model = built(options.width, options.layers, Path(work) / "built") if options.width else "seedling"
+        model = endless(options, Path(work) / "endless")
         for name in options.parts or PARTS:
             at = measure.machine()
             found = PARTS[name](model, options)
