@@ -15,22 +15,22 @@ CASE WHEN coalesce(n, 0) = 0 THEN {none}
 """
 """`pipelines.intervals.wilson` in SQL, 95 %."""
 
-_LABELS = """
-SELECT sample_id, sum(CASE label WHEN 'right' THEN 1 WHEN 'wrong' THEN -1 END) AS balance
-FROM reviews WHERE {where} GROUP BY sample_id
+_VOTES = """
+SELECT {row}, sum(CASE {said} WHEN 'right' THEN 1 WHEN 'wrong' THEN -1 END) AS balance
+FROM (SELECT DISTINCT ON ({row}, reviewer) {row}, {said} FROM reviews
+      WHERE {said} IS NOT NULL AND queue IN ({queues}) ORDER BY {row}, reviewer, reviewed_at DESC, review_id)
+GROUP BY {row}
 """
-_SHOWN = """
-SELECT shown_id, sum(CASE shown WHEN 'right' THEN 1 WHEN 'wrong' THEN -1 END) AS balance
-FROM reviews WHERE {where} AND shown_id IS NOT NULL GROUP BY shown_id
-"""
+"""Rows with the sum of one voice for each person."""
 
-PRECISION = f"""
-WITH drawn AS ({_LABELS.format(where="queue = 'random'")}),
-suspected AS ({_LABELS.format(where="queue IN ('random', 'suspect')")}),
-steps AS ({_SHOWN.format(where="queue = 'random'")}),
-judged AS ({_SHOWN.format(where="queue = 'judge'")}),
+REVIEWED = f"""
+WITH drawn AS ({_VOTES.format(row="sample_id", said="label", queues="'random'")}),
+suspected AS ({_VOTES.format(row="sample_id", said="label", queues="'random', 'suspect'")}),
+steps AS ({_VOTES.format(row="shown_id", said="shown", queues="'random'")}),
+judged AS ({_VOTES.format(row="shown_id", said="shown", queues="'judge'")}),
 votes AS (
     SELECT 1 AS place, 'samples' AS stage, 'the stored answer is right' AS claim, balance FROM drawn
+        WHERE sample_id IN (SELECT sample_id FROM samples)
     UNION ALL SELECT 2, 'verify', 'the steps of a proven trace hold', balance FROM steps
         WHERE shown_id IN (SELECT trace_id FROM checks WHERE correct)
     UNION ALL SELECT 3, 'deduplicate', 'the answer of a row it kept is right', balance FROM drawn
@@ -137,7 +137,7 @@ MACROS: dict[str, Macro] = {
     "reviewed": Macro(
         "",
         f"TABLE SELECT *, k / nullif(n, 0) AS precision, wilson_low(k, n) AS low, wilson_high(k, n) AS high"
-        f" FROM ({PRECISION})",
+        f" FROM ({REVIEWED})",
         "what people who reviewed rows found of each stage, with a 95 % interval",
     ),
 }
