@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from flows.policies import weights_of
 from pipelines.lake import Lake
-from pipelines.lake.runs import Run
+from pipelines.lake.runs import Run, RunNode
 
 if TYPE_CHECKING:
-    from pipelines.export.items import Selection
+    from flows.report.source import Source
 
 Kind: TypeAlias = Literal["dataset", "model"]
 Weights: TypeAlias = Literal["grpo", "sft", "control_grpo", "control_sft"]
@@ -34,6 +34,23 @@ LISTED = ".evolens/push.json"
 
 ROOM = ".evolens-push-"
 """Begins the names of folders in which parcels are packed; the process that packs follows."""
+
+
+LEARNT = """
+WITH learnt AS (
+    SELECT DISTINCT sample_id, split FROM curated
+    WHERE (round = $1 AND arm = $2 AND ($3 IS NULL OR split = $3)) OR (round < $1 AND arm = 'curated')
+), shown AS (
+    SELECT sample_id, l.split, license, unnest(image_ids) AS image_id FROM learnt l JOIN samples USING (sample_id)
+), named AS (
+    SELECT sample_id, split, list_concat([coalesce(any_value(s.license), 'unknown')],
+        list(coalesce(i.license, 'unknown'))) AS names
+    FROM shown s LEFT JOIN (SELECT DISTINCT ON (image_id) image_id, license FROM images ORDER BY image_id) i
+    USING (image_id) GROUP BY sample_id, split
+)
+SELECT split, list_sort(list_distinct(names)) AS licenses, count(*) AS rows FROM named GROUP BY ALL ORDER BY ALL
+"""
+"""What a policy of this round and arm learnt from: its own rows, and those of the rounds that its start came from."""
 
 
 class CannotPush(RuntimeError):
@@ -143,45 +160,37 @@ def _model(lake: Lake, run: Run, wish: Wish, folder: Path) -> Parcel:
         raise CannotPush(f"run {run.run_id} of {run.recipe!r} trained no {wish.weights!r}")
     last = max(trained, key=lambda node: node.round)
     weights = weights_of(lake, last.key)
-    rows, licenses = _learnt(lake, run, wish, folder)
     pieces = _under(weights)
     card = folder / "README.md"
     with open_run(lake, run.run_id) as source:
+        rows, licenses = _learnt(source, wish, last)
         card.write_text(model.render(source, last.name), encoding="utf-8")
     pieces = [piece for piece in pieces if piece.path != card.name] + [Piece(card.name, card)]
     return Parcel("model", run.run_id, _listed(pieces, run, folder), rows, licenses, {})
 
 
-def _learnt(lake: Lake, run: Run, wish: Wish, scratch: Path) -> tuple[dict[str, int], dict[str, int]]:
-    """Rows that the policy learnt from, by split and by licence. A model can leave none out, so one that is refused
-    stops it.
+def _learnt(source: Source, wish: Wish, node: RunNode) -> tuple[dict[str, int], dict[str, int]]:
+    """Rows that a policy learnt from, by split and by licence.
+
+    Raises `CannotPush` where the licence gate refuses one: what is learnt cannot be left out.
     """
-    from pipelines.export.items import Selection
     from pipelines.export.licences import refused
 
-    counts, stopped = dict[str, int](), Counter[str]()
-    selection: Selection = Selection(lake, run, "curated", None, scratch, _arm(wish), None)
-    try:
-        found = selection.licenses()
-        counts = Counter(str(row["split"]) for row in selection.rows())
-    finally:
-        selection.close()
-    names = Counter[str]()
-    for each, count in found:
-        names.update(dict.fromkeys(each, count))
-        if refused(each, wish.allow):
-            stopped.update(dict.fromkeys((name for name in each if refused([name], wish.allow)), count))
+    arm, taught = ("random" if "control" in wish.weights else "curated"), ("sft" if "sft" in wish.weights else None)
+    found = source.rows(LEARNT, node.round, arm, taught)
+    rows, names, stopped = Counter[str](), Counter[str](), Counter[str]()
+    for each in found:
+        rows[each["split"]] += each["rows"]
+        names.update(dict.fromkeys(each["licenses"], each["rows"]))
+        if refused(each["licenses"], wish.allow):
+            stopped.update({name: each["rows"] for name in each["licenses"] if refused([name], wish.allow)})
     if stopped:
         said = ", ".join(f"{name} ({count} rows)" for name, count in stopped.most_common(5))
         raise CannotPush(
             f"licences of rows that this model learnt from do not allow to give it away: {said};"
             " allow a reason (unknown, nc, nd) or a licence by its name with --allow"
         )
-    return dict(sorted(counts.items())), dict(sorted(names.items()))
-
-
-def _arm(wish: Wish) -> Literal["curated", "random"]:
-    return "random" if wish.weights.startswith("control_") else "curated"
+    return dict(sorted(rows.items())), dict(sorted(names.items()))
 
 
 def _under(folder: Path) -> list[Piece]:

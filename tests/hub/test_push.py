@@ -182,17 +182,18 @@ def test_a_model(hub: Hub, tmp_path: Path) -> None:
     assert (seen[0].rows, seen[0].licenses) == ({"rl": 1}, {"CC0-1.0": 1})
 
 
-def trained(folder: Path, license_: str) -> tuple[Lake, Run]:
-    """A run that also trained: its policy is the shipped one."""
-    lake, before = lake_of(folder / "lake", [given((file_bytes(1),), "A?", "a", split="rl", license=license_)])
+def trained(folder: Path, *licenses: str) -> tuple[Lake, Run]:
+    """A run of a round for each licence, of rows with it, whose last one trained: its policy is the shipped one."""
+    lake, nodes = Lake(folder / "lake"), []
+    for number, name in enumerate(licenses, start=1):
+        row = given((file_bytes(number),), "A?", "a", split="rl", license=name)
+        nodes.append((number, "given", lake_of(lake.root, [row])[1].nodes["given"].key))
     policy = {"policy": "p", "trainer": "grpo", "arm": "curated", "steps": 8, "rows": 1, "weights": "w", "curve": "[]"}
-    keys = {"given": before.nodes["given"].key, "grpo": stage_of(lake, policies=[policy])}
-    shutil.copytree(shipped("seedling"), lake.artifact(keys["grpo"]) / "policy")
+    nodes.append((len(licenses), "grpo", stage_of(lake, policies=[policy])))
+    shutil.copytree(shipped("seedling"), lake.artifact(nodes[-1][2]) / "policy")
     run = start_run(lake.root, "test", "0")
-    for stage, key in keys.items():
-        run.plan(f"r1/{stage}", round=1, stage=stage, key=key)
-        with run.working(f"r1/{stage}", key):
-            pass
+    for number, stage, key in nodes:
+        run.plan(f"r{number}/{stage}", round=number, stage=stage, key=key)
     run.finish("complete")
     return lake, run
 
@@ -206,6 +207,16 @@ def test_the_licence_gate_closes_for_both(hub: Hub, tmp_path: Path) -> None:
     assert not hub.repos and not hub.counted
     push(lake, run, REPO, Wish(allow=("nc",), endpoint=hub.url))
     assert hub.repos["dataset", REPO].private
+
+
+def test_a_model_answers_for_the_rounds_before_it(tmp_path: Path) -> None:
+    lake, run = trained(tmp_path, "CC-BY-NC-4.0", "CC0-1.0")
+    push(lake, run, REPO, Wish(), dry=True)  # the rows of the last round are free
+    with pytest.raises(CannotPush, match=r"CC-BY-NC-4.0 \(1 rows\)"):
+        push(lake, run, REPO, Wish("model"), dry=True)
+    seen: list[Parcel] = []
+    push(lake, run, REPO, Wish("model", allow=("nc",)), dry=True, tell=seen.append)
+    assert (seen[0].rows, seen[0].licenses) == ({"rl": 2}, {"CC-BY-NC-4.0": 1, "CC0-1.0": 1})
 
 
 def test_what_everybody_sees_is_opened_on_demand(hub: Hub, stored: tuple[Lake, Run]) -> None:
