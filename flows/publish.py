@@ -27,8 +27,8 @@ def publish(
     recipe: RecipeName = DEFAULT,
     lake: LakeFolder = "lake",
     format: Format = "datasets",  # noqa: A002 - the name that users see
-    repo: Annotated[str, Says("OWNER/NAME on the Hub, private; the token is read from HF_TOKEN.")] = "",
-    out: Annotated[str, Says("Without `repo`: the folder that is written, replaced if it is ours.")] = "",
+    repo: Annotated[str, Says("OWNER/NAME on the Hub; by default the recipe's. The token is read from HF_TOKEN.")] = "",
+    out: Annotated[str, Says("Without a repository: the folder that is written, replaced if it is ours.")] = "",
     allow: Annotated[list[str], Says("Licences let through: unknown, nc, nd, or one by its name.")] = [],  # noqa: B006
     leave_out: Annotated[bool, Says("Leave out rows whose licence is refused.")] = False,
     overrides: Overrides = {},  # noqa: B006  # Prefect's form shows it, nobody writes to it
@@ -36,11 +36,12 @@ def publish(
     """Publish what the newest complete run of a recipe curated; returns what was written or pushed."""
     plan = open_plan(recipe, lake, None, overrides)
     run, name = named(plan.lake.root, plan.recipe.name), slug(plan.recipe.name)
-    if repo:
+    said = plan.recipe.publish
+    if repo or (said.repo and not out):
         from flows import push
 
-        wish = push.Wish("dataset", format, allow=tuple(allow), leave_out=leave_out)
-        done = push.push(plan.lake, run, repo, wish)
+        asked = push.Wish("dataset", format, allow=tuple(allow), leave_out=leave_out)
+        done = push.push(plan.lake, run, repo or said.repo, asked if repo else push.wish_of(said))
         told = asdict(done) if done else {}
     else:
         from flows.cards.given import open_export

@@ -20,6 +20,11 @@ def planned(run: Run) -> PublishRecipe:
     return PublishRecipe.model_validate(run.settings.get("publish", {}))
 
 
+def wish_of(said: PublishRecipe) -> Wish:
+    """A dataset, as a recipe wants it."""
+    return Wish("dataset", said.format, allow=said.allow, leave_out=said.leave_out, public=said.public)
+
+
 def push(
     lake: Lake,
     run: Run,
@@ -42,4 +47,4 @@ def push(
         return None if dry else deliver(parcel, repo, public=wish.public, endpoint=wish.endpoint)
 
 
-__all__ = ["CannotPush", "Parcel", "Pushed", "Wish", "planned", "push"]
+__all__ = ["CannotPush", "Parcel", "Pushed", "Wish", "planned", "push", "wish_of"]
