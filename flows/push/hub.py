@@ -57,7 +57,7 @@ def deliver(parcel: Parcel, repo: str, *, public: bool, endpoint: str | None) ->
         except CannotPush:
             raise
         except Exception as error:
-            said = " ".join(f"{type(error).__name__}: {error}".replace(token, "<token>").split())
+            said = _said(error).replace(token, "<token>")
             if attempt == ATTEMPTS or not _passes(error):
                 raise CannotPush(f"{repo}: {said}") from None  # the cause may quote the token
         console.err.print(f"  {repo}: {said}; again in {wait:.0f} s", markup=False)

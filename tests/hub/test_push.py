@@ -134,6 +134,13 @@ def test_a_failure_that_stays_is_one_line_without_the_token(
     assert_whole(hub, parcel)
 
 
+def test_a_refused_upload_says_which_and_why(hub: Hub, parcel: Parcel) -> None:
+    hub.troubles = [Trouble("PUT /store/", "status", times=99, status=403)]
+    with pytest.raises(CannotPush, match=r"uploading 'data/\w+-00000-of-00001.parquet'.*403"):
+        deliver(parcel, REPO, public=False, endpoint=hub.url)
+    assert hub.met["status"] <= 3  # nobody insists: once for each large file
+
+
 @pytest.mark.parametrize("moment", ["PUT /store/.*/2", "POST .*/commit/", "POST .*/tag/"])
 def test_killed_and_pushed_again(hub: Hub, stored: tuple[Lake, Run], parcel: Parcel, moment: str) -> None:
     """`kill -9` between uploads, before the commit, and between commit and tag: the same command ends it."""
