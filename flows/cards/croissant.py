@@ -17,6 +17,8 @@ from flows.cards.counts import tallies
 from flows.cards.dataset import limits
 from flows.cards.given import Given, sha256
 from flows.report.source import Source
+from schemas.ids import Json
+from schemas.requests import WorkerIdentity
 
 VERSION = version("evolens")
 
@@ -117,31 +119,45 @@ def write(source: Source, given: Given) -> Path:
 
 
 def lineage(source: Source) -> dict[str, Any]:
-    """PROV: the run's stages as activities that used one another's results, its sources as what all was derived from.
+    """PROV: every stage of the run is an activity, informed by those whose results it read and associated with us and
+    the model that it asked; the set is derived from recipe and sources.
 
     A stage is named by its key, so equal names are equal results, whoever made them.
     """
-    agent = {"@type": "prov:SoftwareAgent", "@id": f"urn:evolens:version:{VERSION}", "prov:label": f"Evolens {VERSION}"}
+    us = {"@type": "prov:SoftwareAgent", "@id": f"urn:evolens:version:{VERSION}", "prov:label": f"Evolens {VERSION}"}
     activities = [
         {
             "@type": "prov:Activity",
             "@id": f"urn:evolens:stage:{manifest.key}",
             "prov:label": f"{node}, version {manifest.version}",
-            "prov:used": [{"@id": f"urn:evolens:stage:{key}"} for key in manifest.inputs],
-            "prov:wasAssociatedWith": {"@id": agent["@id"]},
+            "prov:wasInformedBy": [{"@id": f"urn:evolens:stage:{key}"} for key in manifest.inputs],
+            "prov:wasAssociatedWith": [{"@id": us["@id"]}, *_asked(manifest.worker)],
         }
         for node, manifest in source.manifests.items()
     ]
+    recipe = {
+        "@type": "prov:Plan",
+        "@id": f"urn:evolens:recipe:{source.run.recipe_hash}",
+        "prov:label": source.run.recipe,
+    }
     origins = [
-        {"@type": "prov:Entity", "@id": f"urn:evolens:source:{each['name']}", "prov:label": each["name"]}
+        {
+            "@type": "prov:Entity",
+            "@id": f"urn:evolens:source:{each['name']}",
+            "prov:label": f"{each['name']}, licence {each['license']}, revision {each['revision'] or 'none stated'}",
+        }
         for each in source.run.settings.get("sources", ())
     ]
-    run = {"@type": "prov:Entity", "@id": f"urn:evolens:run:{source.run.run_id}", "prov:label": source.run.recipe}
-    return {
-        "prov:wasAttributedTo": agent,
-        "prov:wasGeneratedBy": activities,
-        "prov:wasDerivedFrom": [run, *origins],
-    }
+    return {"prov:wasAttributedTo": us, "prov:wasGeneratedBy": activities, "prov:wasDerivedFrom": [recipe, *origins]}
+
+
+def _asked(worker: Json) -> list[dict[str, str]]:
+    """The model that a stage asked, by what names its weights."""
+    if not isinstance(worker, dict):
+        return []
+    fields: dict[str, Any] = {**worker}
+    name = WorkerIdentity(**fields).name
+    return [{"@type": "prov:SoftwareAgent", "@id": f"urn:evolens:model:{name}", "prov:label": name}]
 
 
 def _responsible(source: Source, counted: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:

@@ -75,7 +75,14 @@ def test_lineage_is_that_of_the_manifests(
     assert activities.keys() == {key for (key,) in catalog.execute("SELECT stage_key FROM runs").fetchall()}
     for key, each in activities.items():
         manifest = json.loads((made.lake / "_manifests" / f"{key}.json").read_text())
-        assert [used["@id"].rpartition(":")[2] for used in each["prov:used"]] == manifest["inputs"]
+        assert [used["@id"].rpartition(":")[2] for used in each["prov:wasInformedBy"]] == manifest["inputs"]
+        models = [agent["@id"].rpartition(":")[2] for agent in each["prov:wasAssociatedWith"][1:]]
+        assert bool(models) == bool(manifest["worker"])
+    asked = {
+        key: agents[1]["@id"] for key, each in activities.items() if len(agents := each["prov:wasAssociatedWith"]) > 1
+    }
+    policies = catalog.execute("SELECT DISTINCT stage_key, policy FROM evals").fetchall()
+    assert {key: asked[key] for key, _ in policies} == {key: f"urn:evolens:model:{name}" for key, name in policies}
     assert "urn:evolens:source:photographs" in {each["@id"] for each in document["prov:wasDerivedFrom"]}
 
 
