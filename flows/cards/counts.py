@@ -8,6 +8,7 @@ from typing import Any
 from flows.report.measures import comparisons, rounds
 from flows.report.source import Source
 from flows.results import FUNNEL
+from flows.review.measures import precision
 
 _CHOSEN = (
     "(SELECT c.split, c.trace_id, s.* EXCLUDE (split) FROM curated c JOIN samples s USING (sample_id)"
@@ -73,14 +74,16 @@ DRAWN = {
 
 
 def tallies(source: Source, arm: str = "curated") -> dict[str, list[dict[str, Any]]]:
-    """The rows of `TALLIES`, the funnel and the paired comparisons of every round, by name. `arm`: whose rows are meant
-    where the card tells of those that are given away.
+    """The rows of `TALLIES`, the funnel, what people found, and the paired comparisons of every round, by name.
+
+    `arm`: whose rows are meant where the card tells of those that are given away.
     """
     compared = [asdict(row) for number in rounds(source) for row in comparisons(source, number)]
     ways = [{"stage": name, **_ways(source, name)} for name in source.manifests]
     return {
         "funnel": ways,
         **{name: source.rows(sql.replace("<arm>", arm)) for name, sql in TALLIES.items()},
+        "reviewed": precision(source),
         "comparisons": compared,
     }
 

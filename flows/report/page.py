@@ -17,6 +17,7 @@ from flows.report.pictures import SIDE, shown
 from flows.report.rejected import rules
 from flows.report.source import Source, open_run
 from flows.results import verdict
+from flows.review.measures import precision
 from pipelines.lake import Lake, files
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -69,6 +70,7 @@ def render(source: Source, sample: str | None = None) -> str:
         failures=source.rows(measures.QUERIES["failures"]),
         gallery=gallery(source),
         samples=source.rows(measures.QUERIES["samples"]),
+        reviewed=precision(source),
         rounds=_rounds(source),
         arms=ARM_NAMES,
         costs=costs,

@@ -68,6 +68,8 @@ try { state = JSON.parse(localStorage.getItem(name)) ?? state; } catch { /* begi
 reviewer.value = state.reviewer;
 reviewer.addEventListener("input", () => { state.reviewer = reviewer.value; keep(); });
 document.getElementById("save").addEventListener("click", save);
+document.getElementById("back").addEventListener("click", () => go(place - 1));
+document.getElementById("on").addEventListener("click", () => go(place + 1));
 for (const row of rows) {
   for (const button of row.querySelectorAll("[data-field] button"))
     button.addEventListener("click", () => judge(row, button.closest("[data-field]").dataset.field, button.dataset.verdict));

@@ -35,11 +35,21 @@ def make(root: Path) -> Lake:
                   "answer": '"cyan"', "correct": False, "text": "cyan"}]  # fmt: skip
     measured = {
         "difficulty": [
-            {"sample_id": each, "k": 0, "n": 4, "pass_rate": 0.0, "suspicion": "label" if place == 1 else None}
+            {
+                "sample_id": each,
+                "policy": "p",
+                "k": 0,
+                "n": 4,
+                "pass_rate": 0.0,
+                "suspicion": "label" if place == 1 else None,
+            }
             for place, each in enumerate(ids)
         ],
         "clusters": [{"sample_id": each, "cluster_id": each, "size": 1} for each in ids[:4]],
-        "curated": [{"sample_id": each, "arm": "curated", "split": "sft"} for each in ids[:3]],
+        "curated": [
+            {"sample_id": each, "arm": "curated", "split": "sft", "position": place}
+            for place, each in enumerate(ids[:3])
+        ],
         "rollouts": rollouts,
     }
     pool = given(lake, *cards, samples=samples, traces=[proven], checks=[check])

@@ -10,7 +10,9 @@ from typing import Any
 import duckdb
 from typer.testing import CliRunner, Result
 
+from flows.cards.dataset import render
 from flows.cli import app
+from flows.report.page import write_report
 from flows.report.source import open_run
 from flows.review.measures import agreement, precision
 from flows.review.queue import draw
@@ -112,7 +114,7 @@ def test_precision_counts_each_row_once_by_its_majority(lake: Lake, tmp_path: Pa
         assert review(lake, "import", str(saved(tmp_path / f"{name}.json", lake, name, verdicts))).exit_code == 0
     with open_run(lake) as source:
         found = {row["stage"]: row for row in precision(source)}
-        pairs = agreement(source)
+        pairs, card = agreement(source), render(source)
     assert {name: (row["k"], row["n"], row["undecided"]) for name, row in found.items()} == {
         "samples": (3, 4, 2),  # black: one says right, one wrong; green: unsure
         "verify": (0, 1, 0),
@@ -126,6 +128,10 @@ def test_precision_counts_each_row_once_by_its_majority(lake: Lake, tmp_path: Pa
     with duckdb.connect(str(lake.root / "catalog.duckdb"), read_only=True) as connection:
         rows = connection.execute("SELECT stage, k, n, undecided, precision FROM reviewed()").fetchall()
     assert rows == [(name, row["k"], row["n"], row["undecided"], row["precision"]) for name, row in found.items()]
+    page = write_report(lake, tmp_path / "report.html").read_text()
+    assert "the answer of a chosen row is right" in page and "3 of 4" in page and "75.0 %" in page
+    low, high = wilson(3, 4)
+    assert f"| samples | the stored answer is right | 3 | 4 | 2 | 0.750 | {low:.3f} | {high:.3f} |" in card
     shown = review(lake, "status").stdout
     assert "the stored answer is right" in shown and "Bob" in shown
 
