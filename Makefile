@@ -4,7 +4,7 @@
 # Both build the environment in .venv first, once.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-sandbox vllm test-vllm lint format clean
+.PHONY: help install run test test-browser test-sandbox vllm test-vllm lint format clean
 SHELL := /bin/sh
 
 BIN := .venv/bin
@@ -32,6 +32,7 @@ help:
 	@echo 'make vllm    the environment of the vLLM server, in .venv-vllm (VLLM=gpu for NVIDIA GPUs)'
 	@echo 'make test-vllm  the checks that need that server'
 	@echo 'make test-sandbox  the whole escape suite, as this user and, for root, as nobody; needs bubblewrap'
+	@echo 'make test-browser  a person at the Prefect UI, played in a browser; needs chromium'
 	@echo 'make lint    only ruff, mypy and the floors'
 	@echo 'make format  rewrite the code in the house style'
 	@echo 'make clean   remove the environment and the caches; never the lake'
@@ -57,6 +58,10 @@ run: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+# A server, a browser, and small rounds that are started, looked at, scheduled and cancelled: some minutes.
+test-browser: $(STAMP)
+	$(BIN)/python -m pytest -m browser tests/browser
 
 # make test runs the attacks that end at once; this runs them all, and shows that each works without the sandbox.
 test-sandbox: $(STAMP)

@@ -29,6 +29,7 @@ from prefect.artifacts import (
 from flows.engine import Watch
 from flows.plan import Node, Plan
 from flows.results import as_rows, comparisons, funnel
+from pipelines.lake import files
 from pipelines.runner import Progress
 
 if TYPE_CHECKING:
@@ -64,16 +65,30 @@ def leave_pages(plan: Plan, run_id: str) -> None:
     with open_run(plan.lake, run_id) as source:
         for kind, specs in (("difficulty", difficulty_specs(source)), ("training", training_specs(source))):
             if specs:
-                create_image_artifact(picture(specs), key=f"{kind}-{name}", description=TITLES[kind])
+                address = show(picture(specs), Path(folder) / f"{run_id}-{kind}.png")
+                create_image_artifact(address, key=f"{kind}-{name}", description=TITLES[kind])
         create_markdown_artifact(examples(source), key=f"examples-{name}", description="Some of the samples")
     page = write_report(plan.lake, Path(folder) / f"{run_id}.html", run_id)
-    address = os.environ.get(PAGES_URL)
-    link = f"{address.rstrip('/')}/{page.name}" if address else page.absolute().as_uri()
+    link = address_of(page) or page.absolute().as_uri()
     create_link_artifact(link, link_text="The report of this run", key=f"report-{name}", description="Report")
 
 
+def show(png: bytes, path: Path) -> str:
+    """The address of a picture: of its file, where somebody shows the folder; else all of it, as a data address."""
+    if address := address_of(path):
+        files.replace(path, png)
+        return address
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def address_of(page: Path) -> str | None:
+    """Where people see a file of the folder for pages; None when nobody shows it."""
+    shown = os.environ.get(PAGES_URL)
+    return f"{shown.rstrip('/')}/{page.name}" if shown else None
+
+
 TITLES = {
-    "difficulty": "Samples by their share of right answers, task by task",
+    "difficulty": "Samples by their share of right answers. Blue: chosen for SFT, purple: for GRPO, grey: not chosen",
     "training": "What the trainers logged, step by step",
 }
 
@@ -105,8 +120,8 @@ def training_specs(source: Source) -> list[dict[str, Any]]:
     return specs
 
 
-def picture(specs: Sequence[dict[str, Any]]) -> str:
-    """Charts side by side as one PNG, in a data address: the UI shows it wherever it runs, and fetches nothing."""
+def picture(specs: Sequence[dict[str, Any]]) -> bytes:
+    """Charts side by side as one PNG."""
     import vl_convert
 
     from flows.report.vega import CONFIG, SCHEMA, VERSION
@@ -118,8 +133,7 @@ def picture(specs: Sequence[dict[str, Any]]) -> str:
         "columns": COLUMNS,
         "resolve": {"scale": {"color": "independent", "x": "independent", "y": "independent"}},
     }
-    png = vl_convert.vegalite_to_png(coloured(whole), VERSION, scale=1.5, allowed_base_urls=[])
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+    return bytes(vl_convert.vegalite_to_png(coloured(whole), VERSION, scale=1.5, allowed_base_urls=[]))
 
 
 def coloured(spec: dict[str, Any]) -> dict[str, Any]:

@@ -142,6 +142,17 @@ def run_prefect(recipe: str, lake: str, server: str) -> None:
     flywheel(recipe=recipe, lake=lake)
 
 
+def publish_prefect(recipe: str, lake: str, out: str, server: str) -> None:
+    """Publish into a folder, then replay a stage without failures, as the Prefect UI runs them, on a server."""
+    os.environ["PREFECT_API_URL"] = server
+    from flows.publish import publish
+    from flows.replay import replay
+
+    told = publish(recipe=recipe, lake=lake, out=out)
+    assert told["folder"] == out
+    assert replay(stage="difficulty", recipe=recipe, lake=lake)["made"] is False
+
+
 def data_hashes(lake: Path) -> dict[str, str]:
     """Hash of every data file of a lake (tables, packs, artifacts): all but measurements, runs and the catalog."""
     from schemas.arrow import MEASUREMENTS
