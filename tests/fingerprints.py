@@ -69,8 +69,14 @@ CODE: dict[str, tuple[str, ...]] = {
     "curate": ("pipelines/curate.py", "pipelines/near.py"),
     "task counting": ("pipelines/tasks/scenes.py", "pipelines/captions/scenes.py", *DRAWING),
     "task search": ("pipelines/tasks/search.py", "pipelines/captions/search.py", *DRAWING),
-    "task charts": ("pipelines/tasks/charts.py", "pipelines/tasks/tables.py", "pipelines/captions/charts.py", *DRAWING),
-    "task geometry": ("pipelines/tasks/geometry.py", "pipelines/tasks/draw.py"),
+    "task charts": (
+        "pipelines/tasks/charts.py",
+        "pipelines/tasks/chart_questions.py",
+        "pipelines/tasks/tables.py",
+        "pipelines/captions/charts.py",
+        *DRAWING,
+    ),
+    "task geometry": ("pipelines/tasks/geometry.py", "pipelines/tasks/geometry_questions.py", "pipelines/tasks/draw.py"),
     "task mazes": ("pipelines/tasks/mazes.py", "pipelines/tasks/labyrinth.py", "pipelines/captions/mazes.py", *WORLD),
     "task transform": ("pipelines/tasks/transform.py", "pipelines/captions/transform.py", *WORLD),
     "task transit": (

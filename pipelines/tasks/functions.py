@@ -74,29 +74,27 @@ def make(seed: int, dial: int) -> Made:
         "numbered": setting.numbered,
         "curves": curves,
     }
-    steps: list[Step] = []
+    ends = [spot(*pixel(x, 0), SIZE, SIZE) for x in (-REACH, REACH)]
+    line = act("draw_line", 1, start=ends[0], end=ends[1], color="black")
+    axis = [think("Draw over the x-axis to see what meets it."), line]
+    steps: list[Step] = [] if places else axis
     for number, (x, y) in enumerate(places, start=1):
         at = spot(*pixel(x, y), SIZE, SIZE)
         steps.append(think(f"{'Mark' if number == 1 else 'Then mark'} x = {x:.4g}, y = {y:.4g}."))
         steps.append(act("mark_point", number, point=at, color="black"))
-    if not places:
-        steps = [think("Draw over the x-axis to see what meets it.")]
-        ends = [spot(*pixel(x, 0), SIZE, SIZE) for x in (-REACH, REACH)]
-        steps.append(act("draw_line", 1, start=ends[0], end=ends[1], color="black"))
     facts = [Fact("How many graphs are drawn?", len(curves), "integer")]
     for name, drawn in zip("fg", curves, strict=False):
         facts.append(Fact(f"What colour is the graph of {name}?", drawn["colour"], "text"))
         shape = "yes" if drawn["kind"] == "line" else "no"
         facts.append(Fact(f"Is the graph of {name} a straight line?", shape, "yes_no"))
     marked = [Region(f"x = {x:.3g}", around(*pixel(x, y), 12, SIZE, SIZE)) for x, y in places]
-    middle = (SIZE // 2 - 12, SIZE // 2 - 12, SIZE // 2 + 12, SIZE // 2 + 12)
     asked = Asked(
         question,
         answer,
         kind,
         ask,
         [*steps, think(conclusion)],
-        marked or [Region("origin", middle)],
+        marked or [Region("origin", around(SIZE / 2, SIZE / 2, 12, SIZE, SIZE))],
         facts,
         options,
         {"name": "typed", "pixels": 0.4} if kind == "point" else {"name": "typed"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.tasks import geometry
+from pipelines.tasks import geometry, geometry_questions
 from pipelines.tasks.draw import COLOURS
 from pipelines.tools.tool import pixel_point
 from tests.pipelines.tasks.answers import meet
@@ -28,12 +28,12 @@ def test_both_ends_of_the_line_lie_on_the_points(seed: int, dial: int) -> None:
 def test_crossing_agrees_with_exact_intersection(
     a: tuple[int, int], b: tuple[int, int], c: tuple[int, int], d: tuple[int, int]
 ) -> None:
-    judged = geometry.crosses(a, b, c, d)
+    judged = geometry_questions.crosses(a, b, c, d)
     if judged is not None:
         assert judged == meet(a, b, c, d)
 
 
 def test_three_known_crossings() -> None:
-    assert geometry.crosses((1, 5), (9, 5), (5, 1), (5, 9)) is True
-    assert geometry.crosses((1, 1), (9, 1), (1, 5), (9, 9)) is False
-    assert geometry.crosses((1, 1), (9, 9), (5, 5), (9, 1)) is None  # touches: nobody is asked about it
+    assert geometry_questions.crosses((1, 5), (9, 5), (5, 1), (5, 9)) is True
+    assert geometry_questions.crosses((1, 1), (9, 1), (1, 5), (9, 9)) is False
+    assert geometry_questions.crosses((1, 1), (9, 9), (5, 5), (9, 1)) is None  # touches: nobody is asked about it
