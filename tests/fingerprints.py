@@ -76,7 +76,11 @@ CODE: dict[str, tuple[str, ...]] = {
         "pipelines/captions/charts.py",
         *DRAWING,
     ),
-    "task geometry": ("pipelines/tasks/geometry.py", "pipelines/tasks/geometry_questions.py", "pipelines/tasks/draw.py"),
+    "task geometry": (
+        "pipelines/tasks/geometry.py",
+        "pipelines/tasks/geometry_questions.py",
+        "pipelines/tasks/draw.py",
+    ),
     "task mazes": ("pipelines/tasks/mazes.py", "pipelines/tasks/labyrinth.py", "pipelines/captions/mazes.py", *WORLD),
     "task transform": ("pipelines/tasks/transform.py", "pipelines/captions/transform.py", *WORLD),
     "task transit": (
