@@ -32,7 +32,7 @@ import aiohttp
 
 from benchmarks import measure
 from pipelines.workers import WorkerSpec
-from pipelines.workers.bench import TEMPERATURE, Drawn, Pace, in_batches, pace
+from pipelines.workers.bench import QUESTIONS, TEMPERATURE, Drawn, Pace, in_batches, pace
 from pipelines.workers.encoding import as_chat
 from pipelines.workers.identity import folder_of
 from pipelines.workers.local import LocalWorker, load
@@ -53,9 +53,9 @@ WANTED = {"ours_over_barrier": 1.3, "ours_over_serial": 5.0, "busy": 0.9, "local
 
 
 def server(model: str, options: argparse.Namespace) -> dict[str, Any]:
-    """All ways to ask one server, in turns; of the barriers only the best of the first turn goes on."""
+    """All ways to ask one server, in turns; of the barriers the one that is best on one batch of the largest."""
     turns = [Drawn(options.requests, seed=turn) for turn in range(options.turns)]
-    pictures = {key: picture for drawn in turns for key, picture in drawn.pictures.items()}
+    pictures = turns[0].pictures  # the same in each turn
     settings = {"server_python": options.server_python, "arguments": options.arguments}
     worker = VLLMWorker.open(WorkerSpec(f"vllm:{model}", options=tuple(settings.items())), pictures.__getitem__)
     step = max(1, options.requests // 20)
@@ -69,15 +69,13 @@ def server(model: str, options: argparse.Namespace) -> dict[str, Any]:
     try:
         state = worker.slot.enter()
         worker.slot.leave()
-        for _ in range(3):  # the server shows that it keeps pictures by name
-            worker.answer(_read_only(turns[0].requests[:8]))
-        trial = _seeded(turns[0], "trial")[: 2 * max(BARRIERS)]
-        worker.answer(_read_only(trial))
+        for _ in range(3):  # no side finds its pictures new, or a server that does not know them by name
+            worker.answer(_read_only(turns[0].requests[:QUESTIONS]))
+        trial = _seeded(turns[0], "trial")[: max(BARRIERS)]
         tried = {str(size): sides[str(size)](trial).requests_per_second for size in BARRIERS}
         best = max(tried, key=lambda name: tried[name])
         _tell(f"barriers {tried}, best {best}", tried[best], "requests/s")
         for turn, drawn in enumerate(turns):
-            worker.answer(_read_only(drawn.requests))  # no side finds its pictures new
             names = ["serial", best, "ours"]
             for name in names if turn % 2 == 0 else reversed(names):
                 found[name].append(sides[name](_seeded(drawn, name)))
@@ -91,7 +89,7 @@ def server(model: str, options: argparse.Namespace) -> dict[str, Any]:
     tokens = [each.tokens_per_second for each in found["ours"]]
     return {
         "model": worker.identity.name,
-        "requests": {"each_turn": options.requests, "serial": found["serial"][0].requests, "turns": options.turns},
+        "requests": {"each_turn": options.requests, "questions": QUESTIONS, "serial": found["serial"][0].requests, "turns": options.turns},
         "tokens_an_answer": _spread(turns[0]),
         "requests_per_second": {name: measure.spread(each, 2) for name, each in rates.items()},
         "tokens_per_second": {"ours": measure.spread(tokens, 0), "saturated": measure.spread(saturated, 0)},
@@ -133,7 +131,7 @@ def _body(request: Generate, model: str) -> bytes:
 
 async def _closed_loop(server: str, bodies: Sequence[bytes]) -> float:
     """Tokens per second, by the server's own count, while it always holds `SATURATED` requests: from when as many have
-    been answered until all have been once more.
+    been answered until half of all have been once more.
     """
     waiting, answers = itertools.cycle(bodies), itertools.count(1)
     seen: list[tuple[float, float]] = []
@@ -150,7 +148,7 @@ async def _closed_loop(server: str, bodies: Sequence[bytes]) -> float:
             async with session.post(f"{server}/v1/chat/completions", data=next(waiting), headers=headers) as answer:
                 answer.raise_for_status()
                 await answer.read()
-            if next(answers) in (SATURATED, SATURATED + len(bodies)):
+            if next(answers) in (SATURATED, SATURATED + len(bodies) // 2):
                 await look(session)
 
     timeout = aiohttp.ClientTimeout(total=None)
@@ -240,9 +238,9 @@ def main() -> None:
     """Run the named parts, or both, and write what they found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="both when none is named")
-    parser.add_argument("--requests", type=int, default=1500, help="of each turn, of a server")
+    parser.add_argument("--requests", type=int, default=3000, help="of each turn, of a server")
     parser.add_argument("--local-requests", type=int, default=256, help="of each turn, of `local:`")
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--server-python", default=".venv-vllm", help="the environment that has vLLM")
     parser.add_argument("--arguments", default="", help="further arguments of vLLM")
     parser.add_argument("--width", type=int, help="of an untrained model, in the seedling's place: 2048 on a GPU")

@@ -21,8 +21,10 @@ from schemas.requests import Failed, Generate, Generated, Request, Result, Sampl
 if TYPE_CHECKING:
     from PIL import Image
 
-MEDIAN_TOKENS, SPREAD, LONGEST = 32, 1.0, 512
+MEDIAN_TOKENS, SPREAD, LONGEST = 32, 1.2, 512
 """Half of the answers are shorter than the first; the second is the standard deviation of the logarithm."""
+QUESTIONS = 256
+"""Distinct questions and pictures: each is asked several times, as for rollouts."""
 TEMPERATURE = 2.0
 
 
@@ -31,19 +33,26 @@ class Drawn:
 
     def __init__(self, count: int, seed: int = 0, median: int = MEDIAN_TOKENS, longest: int = LONGEST) -> None:
         self.pictures: dict[str, Image.Image] = {}
+        self._questions: dict[int, Message] = {}
         self.requests = [self._request(number, seed, median, longest) for number in range(count)]
 
     def _request(self, number: int, seed: int, median: int, longest: int) -> Generate:
         draw = random.Random(f"bench:{seed}:{number}")
-        made = draw.choice(list(FAMILIES.values())).make(draw.randrange(10**9), 0)
-        shown = []
-        for picture in (image.convert("RGB") for image in made.images):
-            key = image_id(*picture.size, picture.tobytes())
-            self.pictures[key] = picture
-            shown.append(Picture(key))
         tokens = min(longest, max(4, round(draw.lognormvariate(0.0, SPREAD) * median)))
-        user = Message("user", (*shown, Text(made.question)))
-        return Generate(f"bench-{seed}-{number}", (user,), Sampling(tokens, TEMPERATURE), draw.randrange(2**31))
+        sampling = Sampling(tokens, TEMPERATURE)
+        return Generate(f"bench-{seed}-{number}", (self._question(number % QUESTIONS),), sampling, draw.randrange(2**31))
+
+    def _question(self, number: int) -> Message:
+        if number not in self._questions:
+            draw = random.Random(f"bench:{number}")
+            made = draw.choice(list(FAMILIES.values())).make(draw.randrange(10**9), 0)
+            shown = []
+            for picture in (image.convert("RGB") for image in made.images):
+                key = image_id(*picture.size, picture.tobytes())
+                self.pictures[key] = picture
+                shown.append(Picture(key))
+            self._questions[number] = Message("user", (*shown, Text(made.question)))
+        return self._questions[number]
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,9 @@ _ON_CPU = ("--dtype", "float32", "--enforce-eager", "--gpu-memory-utilization", 
 read in pieces, vLLM 0.32 winds the generator of a request with a seed back, which a CPU's cannot, and the server dies.
 """
 _CPU_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+"""One core is left to the server's other processes and to who asks: a thread that waits for one on a core which they
+hold makes a step take three times as long.
+"""
 
 
 class VLLMWorker:
@@ -153,7 +156,7 @@ def order_of(spec: WorkerSpec, identity: WorkerIdentity) -> Order:
     }
     if on_cpu:
         environment |= {name: os.environ.get(name, usual) for name, usual in _CPU_ENVIRONMENT.items()}
-        environment["OMP_NUM_THREADS"] = str(len(os.sched_getaffinity(0)))
+        environment["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) - 1))
     _, pid, born = session()
     return Order(
         name=identity.name,
