@@ -89,7 +89,12 @@ def server(model: str, options: argparse.Namespace) -> dict[str, Any]:
     tokens = [each.tokens_per_second for each in found["ours"]]
     return {
         "model": worker.identity.name,
-        "requests": {"each_turn": options.requests, "questions": QUESTIONS, "serial": found["serial"][0].requests, "turns": options.turns},
+        "requests": {
+            "each_turn": options.requests,
+            "questions": QUESTIONS,
+            "serial": found["serial"][0].requests,
+            "turns": options.turns,
+        },
         "tokens_an_answer": _spread(turns[0]),
         "requests_per_second": {name: measure.spread(each, 2) for name, each in rates.items()},
         "tokens_per_second": {"ours": measure.spread(tokens, 0), "saturated": measure.spread(saturated, 0)},

@@ -40,7 +40,9 @@ class Drawn:
         draw = random.Random(f"bench:{seed}:{number}")
         tokens = min(longest, max(4, round(draw.lognormvariate(0.0, SPREAD) * median)))
         sampling = Sampling(tokens, TEMPERATURE)
-        return Generate(f"bench-{seed}-{number}", (self._question(number % QUESTIONS),), sampling, draw.randrange(2**31))
+        return Generate(
+            f"bench-{seed}-{number}", (self._question(number % QUESTIONS),), sampling, draw.randrange(2**31)
+        )
 
     def _question(self, number: int) -> Message:
         if number not in self._questions:
