@@ -18,7 +18,7 @@ from pipelines.workers import WorkerSpec, connect
 from schemas.messages import Message, Picture, Text
 from schemas.requests import Failed, Generate, Generated, Result, Sampling, Server
 
-TIMEOUT_S, ATTEMPT_S, CONCURRENCY = 20.0, 0.5, 64
+TIMEOUT_S, ATTEMPT_S, CONCURRENCY = 60.0, 0.5, 64
 
 
 def paint(image_id: str) -> Image.Image:
