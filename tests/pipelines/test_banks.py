@@ -88,7 +88,13 @@ def test_training_samples_that_meet_a_bank_are_dropped(lake):
     made = run(lake, synthesize.STAGE, synthesize.Parameters(mix=mix))
     upstream = given(lake, samples=leak[:2])
     done = run(
-        lake, DEDUPLICATE, DeduplicateParameters(cosine_alone=0.9999), made.key, upstream, held.key, script=colour_vector(lake.image)
+        lake,
+        DEDUPLICATE,
+        DeduplicateParameters(cosine_alone=0.9999),
+        made.key,
+        upstream,
+        held.key,
+        script=colour_vector(lake.image),
     )
     assert reasons(lake, done) == {row["sample_id"]: "in_bank:a" for row in leak[:2]}
     assert done.counts.kept == 3
