@@ -29,6 +29,7 @@ def publish(
     format: Format = "datasets",  # noqa: A002 - the name that users see
     repo: Annotated[str, Says("OWNER/NAME on the Hub; by default the recipe's. The token is read from HF_TOKEN.")] = "",
     out: Annotated[str, Says("Without a repository: the folder that is written, replaced if it is ours.")] = "",
+    # noqa: Prefect's form shows the default, nobody writes to it
     allow: Annotated[list[str], Says("Licences let through: unknown, nc, nd, or one by its name.")] = [],  # noqa: B006
     leave_out: Annotated[bool, Says("Leave out rows whose licence is refused.")] = False,
     overrides: Overrides = {},  # noqa: B006  # Prefect's form shows it, nobody writes to it

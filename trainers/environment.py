@@ -97,4 +97,5 @@ def _method(tool: Tool) -> Callable[..., Observation]:
 
 def _type(value: Mapping[str, Any]) -> Any:
     """The Python type of a JSON schema."""
+    # A type made at run time: for TRL to read, not for mypy.
     return list[_type(value["items"])] if value["type"] == "array" else _TYPES[value["type"]]  # type: ignore[misc]

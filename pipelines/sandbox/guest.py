@@ -64,7 +64,7 @@ def carry_out(code: str, images: Sequence[wire.Raw], room: tuple[int, int]) -> w
         names["image"] = given[-1]
     error = None
     try:
-        exec(compile(code, CODE, "exec", dont_inherit=True), names)  # noqa: S102
+        exec(compile(code, CODE, "exec", dont_inherit=True), names)  # noqa: S102 - what the sandbox is for
     except SystemExit as end:
         if end.code not in (None, 0):
             error = "exception", f"SystemExit: {end.code}"

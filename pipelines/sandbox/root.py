@@ -22,7 +22,7 @@ PACKAGES = ("numpy", "PIL")
 BUNDLED = ("numpy.libs", "pillow.libs")  # the libraries that their wheels bring, beside them
 PYTHON, LIBRARIES = PurePosixPath("/python"), PurePosixPath("/packages")
 
-TEMPORARY = "/tmp"  # noqa: S108
+TEMPORARY = "/tmp"  # noqa: S108 - the sandbox's own, empty
 
 PROBE = """
 import ctypes, importlib, json, sys

@@ -79,7 +79,7 @@ class Worker:
             raise Unavailable(f"bubblewrap is not there; the sandbox {HINT}")
         privileged = os.geteuid() == 0
         self.user = _spare_user() if privileged else 0
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - it goes with the worker
         with ExitStack() as stack:
             self._control, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             stack.callback(inside.close)

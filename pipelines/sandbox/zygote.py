@@ -22,7 +22,7 @@ NEW_MOUNTS = 0x00020000  # CLONE_NEWNS
 NO_SUID, NO_DEVICES, NO_PROGRAMS = 2, 4, 8  # MS_NOSUID, MS_NODEV, MS_NOEXEC
 SET_DUMPABLE, SET_SECCOMP, SECCOMP_FILTER, NO_NEW_PRIVILEGES = 4, 22, 2, 38
 CAPABILITIES_V3 = 0x20080522
-TEMPORARY = "/tmp"  # noqa: S108
+TEMPORARY = "/tmp"  # noqa: S108 - the sandbox's own, empty
 FAILED = 70
 """The status of a call's process that could not lock itself in, or could not leave its account."""
 
@@ -89,7 +89,7 @@ def arrange(descriptors: list[int]) -> tuple[int, int]:
         os.dup2(source, target, inheritable=False)
     os.closerange(5, 4096)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a text stream, here
     return 3, 4
 
 
@@ -133,6 +133,6 @@ def must(result: int) -> None:
 
 
 if __name__ == "__main__":
-    with open(int(sys.argv[2]), "rb") as filter_file:  # noqa: PTH123
+    with open(int(sys.argv[2]), "rb") as filter_file:  # noqa: PTH123 - a descriptor
         guest_rules = filter_file.read()
     main(socket.socket(fileno=int(sys.argv[1])), guest_rules)

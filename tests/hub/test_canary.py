@@ -49,7 +49,7 @@ class Rude(BaseHTTPRequestHandler):
     """Answers no question, and says to whom it did not."""
 
     protocol_version = "HTTP/1.1"
-    shown: list[str | None] = []  # noqa: RUF012
+    shown: list[str | None] = []  # noqa: RUF012 - one test reads it
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))

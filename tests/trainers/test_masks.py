@@ -163,7 +163,7 @@ def test_grpo_trains_on_what_the_policy_said_and_on_no_token_of_an_observation(
         rows = zip(batch["completion_ids"], batch["completion_mask"].bool(), batch["tool_mask"].bool(), strict=True)
         for ids, real, own in rows:
             told = tokenizer.decode(ids[real & own])
-            name = re.match(r"rollout\d+", told).group()  # type: ignore[union-attr]
+            name = re.match(r"rollout\d+", told).group()  # type: ignore[union-attr]  # it is there
             assert ids[real & own].tolist() == spoken[name]
             read = tokenizer.decode(ids[real & ~own])
             assert re.fullmatch(r"(\s*<\|im_start\|>user\n<tool_response>.*?<\|im_start\|>assistant\n)*", read, re.S)

@@ -103,6 +103,7 @@ def test_a_server_killed_in_the_middle_comes_back_and_all_is_answered_once(serve
     told: list[str] = []
     futures = [served.submit(request) for request in requests]
     for request, future in zip(requests, futures, strict=True):
+        # mypy does not type defaults
         future.add_done_callback(lambda _, name=request.request_id: told.append(name))  # type: ignore[misc]
     futures[5].result()
     os.kill(before.server[0], signal.SIGKILL)

@@ -16,12 +16,12 @@ import random
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.nn import functional
 
 from trainers.clip import corpus, evaluate, model
+from trainers.growing import groups, lines
 
 SHOW_EVERY = 25  # steps
 SHARPNESS = 10.0  # of the comparison of views; that of texts is learned, as in CLIP
@@ -88,7 +88,7 @@ def train(recipe: Recipe, out: Path) -> list[dict[str, float]]:
             curve.append({"step": step + 1, "text_loss": text_loss, "view_loss": view_loss, "seconds": seconds})
             print(json.dumps(curve[-1]), flush=True)
     model.save(network, tokenizer, out)
-    (out / "curve.json").write_text(_lines(curve), encoding="utf-8")
+    (out / "curve.json").write_text(lines(curve), encoding="utf-8")
     return curve
 
 
@@ -110,19 +110,6 @@ def share(recipe: Recipe, step: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - recipe.warmup) / (recipe.steps - recipe.warmup)))
 
 
-def groups(network: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay, gains and biases do not."""
-    weights = list(network.parameters())
-    return [
-        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": weight_decay},
-        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
-    ]
-
-
-def _lines(rows: list[dict[str, Any]]) -> str:
-    return "[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n"
-
-
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m trainers.clip.train", description="Grow the pinned embedder from nothing."
@@ -133,7 +120,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_flush_denormal(True)  # for the whole process, so not in train(), which tests call
     train(replace(Recipe(), seed=given.seed), given.out)
     rows = evaluate.table(given.out)
-    (given.out / "table.json").write_text(_lines(rows), encoding="utf-8")
+    (given.out / "table.json").write_text(lines(rows), encoding="utf-8")
     print(evaluate.show(rows))
 
 

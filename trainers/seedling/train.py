@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import torch
 from transformers import AutoTokenizer
 from transformers.utils import logging
 
+from trainers.growing import groups, lines
 from trainers.seedling import corpus, evaluate, model, tokenizer
 from trainers.seedling.batch import summed_loss
 from trainers.seedling.recipes import RECIPES, Recipe
@@ -82,7 +82,7 @@ def train(recipe: Recipe, out: Path, start: Path | None = None) -> list[dict[str
             if time.monotonic() - saved > SAVE_EVERY or step + 1 == recipe.steps:
                 saved = time.monotonic()
                 model.save(network, processor, out)
-                (out / "curve.json").write_text(_lines(curve))
+                (out / "curve.json").write_text(lines(curve))
                 snapshot = {
                     "model": network.state_dict(),
                     "optimiser": optimiser.state_dict(),
@@ -110,19 +110,6 @@ def update(network: Any, optimiser: Any, parts: list[dict[str, torch.Tensor]], r
     return total
 
 
-def groups(network: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay, gains and biases do not."""
-    weights = list(network.parameters())
-    return [
-        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": weight_decay},
-        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
-    ]
-
-
-def _lines(rows: list[dict[str, Any]]) -> str:
-    return "[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n"
-
-
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m trainers.seedling.train", description="Grow the seedling from nothing."
@@ -140,7 +127,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_flush_denormal(True)  # for the whole process, so not in train(), which tests call
     train(recipe, given.out, given.start)
     rows = evaluate.table(given.out, given.count, recipe.device)
-    (given.out / "table.json").write_text(_lines(rows))
+    (given.out / "table.json").write_text(lines(rows))
     print(evaluate.show(rows))
     (given.out / "state.pt").unlink(missing_ok=True)
 

@@ -92,7 +92,10 @@ def test_a_trace_is_stepped_through_by_keys_and_buttons(opened: Any) -> None:
     card.locator("summary").first.click()
     trace = card.locator(".trace").filter(has_text="oracle")
     frames = trace.locator(".frame")
-    visible = lambda: [frames.nth(place).is_visible() for place in range(frames.count())].index(True)  # noqa: E731
+
+    def visible() -> int:
+        return [frames.nth(place).is_visible() for place in range(frames.count())].index(True)
+
     assert (frames.count(), visible()) == (5, 0)
     assert trace.get_by_role("button", name="Step back").is_disabled()
     trace.press("ArrowRight")

@@ -57,7 +57,10 @@ def test_rows_are_judged_by_keys_kept_saved_and_brought_back(
     context = browser.new_context(accept_downloads=True)
     tab = opened(context, page, wrong)
     visible = tab.locator("article:not([hidden])")
-    said = lambda: tab.locator("#progress").inner_text()  # noqa: E731
+
+    def said() -> str:
+        return str(tab.locator("#progress").inner_text())
+
     assert (visible.count(), said()) == (1, "0 of 10 done")
     for _ in range(10):
         before = visible.get_attribute("aria-label")

@@ -35,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def talked(root: Path) -> tuple[dict[str, str], list[dict[str, Any]]]:
     lake = Lake(root)
     made = run_stage(lake, call(MAKE, count=7))
-    done = run_stage(lake, call(TALK, made.key, worker=server))  # type: ignore[arg-type]
+    done = run_stage(lake, call(TALK, made.key, worker=server))  # type: ignore[arg-type]  # a double
     cost = lake.read(done.key, "cost").to_pylist()
     return data(lake, done), sorted(cost, key=lambda row: int(row["part"]))
 

@@ -51,7 +51,7 @@ def right(guess: Any, made: Made) -> bool:
         case "number":
             return bool(abs(guess - made.answer) <= rules.get("tolerance", 0) * abs(made.answer) + 1e-9)
         case "point":
-            return math.dist(guess, made.answer) <= rules["pixels"]  # type: ignore[arg-type]
+            return math.dist(guess, made.answer) <= rules["pixels"]  # type: ignore[arg-type]  # points, here
         case "list":
             same = guess == list(made.answer)
             return same or (not rules.get("ordered") and sorted(map(str, guess)) == sorted(map(str, made.answer)))

@@ -116,6 +116,7 @@ def judged(*programs: str, programs_allowed: bool = True, forge: Image.Image | N
         image = staticmethod(pictures.__getitem__)
 
     row = {**asked, "trace_id": trace["trace_id"], "origin": trace["origin"], "steps": trace["steps"], "trace": trace}
+    # Pictures is all of a Context that it asks for.
     return verify.run(row, verify.Parameters(programs=programs_allowed), Pictures())  # type: ignore[arg-type]
 
 

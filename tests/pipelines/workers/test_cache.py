@@ -274,8 +274,8 @@ def test_the_default_folder_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_a_forked_child_goes_on_by_itself() -> None:
     opened = again(Paid())
     opened.answer([question("?", "g")])
-    opened._worker._pool.shutdown()  # type: ignore[attr-defined]
-    opened._worker._pool = None  # type: ignore[attr-defined]
+    opened._worker._pool.shutdown()  # type: ignore[attr-defined]  # breaks it on purpose
+    opened._worker._pool = None  # type: ignore[attr-defined]  # as above
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
