@@ -43,10 +43,13 @@ class Lost(RuntimeError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one call may use. Seconds, bytes, pixels and counts; `memory` is address space, the interpreter included."""
+    """What one call may use. Seconds, bytes, pixels and counts; `memory` is address space, the interpreter included.
+
+    `processor` is more than `wall`, so that one that runs for ever is always ended by the clock, and replayed alike.
+    """
 
     wall: float = 5.0
-    processor: int = 5
+    processor: int = 6
     memory: int = 1 << 30
     disk: int = 32 << 20
     file: int = 32 << 20
