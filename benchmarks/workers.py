@@ -48,7 +48,11 @@ BARRIERS = (16, 64, 256)
 EQUAL = 128
 """Tokens of each answer of `local:`."""
 SATURATED = 256
-"""Requests that the closed loop keeps at the server, which holds as many."""
+"""Requests that the closed loop keeps at the server: as many as vLLM runs at once on a GPU, twice as many as on a CPU."""
+GATHERED, ALONE = 2560, 100
+"""Requests of each turn that are asked in batches, and one by one: both find their pace sooner than a scheduler, which
+must be filled and emptied once.
+"""
 WANTED = {"ours_over_barrier": 1.3, "ours_over_serial": 5.0, "busy": 0.9, "local_over_generate": 12.0}
 
 
@@ -58,12 +62,11 @@ def server(model: str, options: argparse.Namespace) -> dict[str, Any]:
     pictures = turns[0].pictures  # the same in each turn
     settings = {"server_python": options.server_python, "arguments": options.arguments}
     worker = VLLMWorker.open(WorkerSpec(f"vllm:{model}", options=tuple(settings.items())), pictures.__getitem__)
-    step = max(1, options.requests // 20)
     found: dict[str, list[Pace]] = defaultdict(list)
     saturated: list[float] = []
     sides: dict[str, Callable[[list[Generate]], Pace]] = {
-        "serial": lambda requests: pace(in_batches(worker, 1), _strata(requests, step)),
-        **{str(size): partial(pace, in_batches(worker, size)) for size in BARRIERS},
+        "serial": lambda requests: pace(in_batches(worker, 1), _strata(requests, max(1, len(requests) // ALONE))),
+        **{str(size): lambda requests, size=size: pace(in_batches(worker, size), requests[:GATHERED]) for size in BARRIERS},
         "ours": partial(pace, worker.answer),
     }
     try:
@@ -93,6 +96,7 @@ def server(model: str, options: argparse.Namespace) -> dict[str, Any]:
             "each_turn": options.requests,
             "questions": QUESTIONS,
             "serial": found["serial"][0].requests,
+            "barrier": found[best][0].requests,
             "turns": options.turns,
         },
         "tokens_an_answer": _spread(turns[0]),
@@ -243,7 +247,7 @@ def main() -> None:
     """Run the named parts, or both, and write what they found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="both when none is named")
-    parser.add_argument("--requests", type=int, default=3000, help="of each turn, of a server")
+    parser.add_argument("--requests", type=int, default=6000, help="of each turn, of a server")
     parser.add_argument("--local-requests", type=int, default=256, help="of each turn, of `local:`")
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--server-python", default=".venv-vllm", help="the environment that has vLLM")

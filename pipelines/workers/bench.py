@@ -21,7 +21,7 @@ from schemas.requests import Failed, Generate, Generated, Request, Result, Sampl
 if TYPE_CHECKING:
     from PIL import Image
 
-MEDIAN_TOKENS, SPREAD, LONGEST = 32, 1.2, 512
+MEDIAN_TOKENS, SPREAD, LONGEST = 32, 1.2, 1024
 """Half of the answers are shorter than the first; the second is the standard deviation of the logarithm."""
 QUESTIONS = 256
 """Distinct questions and pictures: each is asked several times, as for rollouts."""
