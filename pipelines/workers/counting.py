@@ -10,7 +10,7 @@ import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,9 @@ SizeOf = Callable[[str], tuple[int, int]]
 """Width and height of a picture, by its id."""
 
 REMEMBERED = 4096
-"""Of how many pictures the patches are remembered."""
+"""Of how many pictures the patches, and of how many conversations the counts are remembered: a policy is asked the same
+question many times over.
+"""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Counter:
         self._folder, self._size_of = folder, size_of
         self._context = context or _context(folder)
         self._lock = threading.Lock()  # tokenizers may not be asked by two threads at once
+        self._counted = lru_cache(REMEMBERED)(self._count)
 
     @classmethod
     def of(cls, named: str, size_of: SizeOf, context: int | None = None) -> Counter:
@@ -65,6 +68,9 @@ class Counter:
         """What a conversation comes to, up to the answer. Raises `ValueError` for one that cannot be encoded, and what
         `size_of` raises.
         """
+        return self._counted(tuple(messages))
+
+    def _count(self, messages: tuple[Message, ...]) -> Count:
         with self._lock:
             encoder = self._encoder
             encoded = encoder.encode(messages, opened=True)
