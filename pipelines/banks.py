@@ -19,7 +19,8 @@ from typing import Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from pipelines.captions.injection import KINDS, inject, offers
+from pipelines.captions.injection import inject
+from pipelines.captions.swaps import KINDS, offers
 from pipelines.near import perceptual_hash
 from pipelines.stage import Context, Stage
 from pipelines.tasks import FAMILIES, check_dial, check_task
@@ -27,7 +28,7 @@ from pipelines.tasks.rows import caption_row, oracle_steps, sample_row, trace_ro
 from schemas.ids import picture_id, seed_of
 from schemas.outcome import Drop, Keep, Outcome, Row
 
-VERSION = 5
+VERSION = 6
 
 DRAWS = 20
 """How often a spec is drawn again before it is given up."""

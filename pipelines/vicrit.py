@@ -1,55 +1,91 @@
 """ViCrit: one phrase of a true caption becomes false, and finding it becomes the question.
 
 Why: to find the one wrong phrase a model must compare all of a caption with all of the picture (arXiv 2506.10128). That
-teaches only if the phrase is provably wrong, stands once, and cannot be told from the text alone; and kinds that are
-rare in training get worse, so kinds are kept even: each caption is given the kind that has been used least so far
+teaches only if the phrase is provably wrong, stands once, and cannot be told from the text alone; and types that are
+rare in training get worse, so types are kept even: each caption is given the type that has been used least so far
 among those it can prove.
 
-Reads `captions` and the `samples` they were written for. Writes `injections`; beside them the question as `samples`
-(task `vicrit`, type `span`), its oracle `traces`, and their `checks`: there is no action to repeat, so the verdict of
-the verifier is the whole check.
+Reads `captions`, the `samples` they were written for, and `proposals`: swaps of captions that no program proves
+(`pipelines.propose`). Writes `injections`; beside them the question as `samples` (task `vicrit`, type `span`), its
+oracle `traces`, and their `checks`: there is no action to repeat, so the verdict of the verifier is the whole check.
+A share of the programs' captions may stay as they are: then "no error" is right.
 
-Drops: `no_clause` (a human caption: nothing in it is proven), `no_provable_swap`, `over_limit`
-(value: which injection this would have been).
+Drops: `no_clause` (nothing of the caption is proven), `no_provable_swap`, `outside_dials` (swaps there are, but of
+other types or subtlety; value: how many), `over_limit` (value: which injection this would have been).
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pipelines.captions.injection import KINDS, Injection, Kind, Swap, inject, offers
+from pipelines.captions.injection import UNCHANGED, Asked, Injection, inject, unchanged
+from pipelines.captions.swaps import KINDS, Kind, Swap, offers
 from pipelines.stage import Context, Stage
 from pipelines.verifiers import verify_row
 from schemas.ids import seed_of
 from schemas.outcome import Drop, Fail, Keep, Outcome, Row
 from schemas.rows import lineage
 
-VERSION = 4
+VERSION = 5
 
 SQL = """
-SELECT c.*, s.program, s.source, s.dial, s.state_id, s.task AS family
+SELECT c.*, s.program, s.source AS origin, s.dial, s.state_id, s.task AS family
 FROM captions c LEFT JOIN samples s ON s.sample_id = c.sample_id
 """
 
+Range = tuple[float, float]
+WHOLE: Range = (0.0, 1.0)
+
 
 class Parameters(BaseModel):
-    """Which kinds, and which of the possible swaps."""
+    """Which types, which of the possible swaps, and how their answers are paid."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kinds: tuple[Kind, ...] = Field(KINDS, min_length=1, description="Kinds of phrase that may be swapped, kept even.")
+    kinds: tuple[Kind, ...] = Field(KINDS, min_length=1, description="Types of phrase that may be swapped, kept even.")
     limit: int | None = Field(None, ge=1, description="Most injections; the captions beyond are dropped.")
+    per_caption: int = Field(1, ge=1, description="Most injections of one caption, each of another phrase.")
+    unchanged: float = Field(0.0, ge=0, lt=1, description="Share of programs' captions without an error.")
+    distance: Range = Field(WHOLE, description="How far the substitute may be: 0 is nearest, 1 farthest.")
+    size: Range = Field(WHOLE, description="Share of the picture that the named thing fills; unknown only passes 0–1.")
+    position: Range = Field(WHOLE, description="Where in the caption the phrase may start, 0–1.")
+    extra_words: int = Field(0, ge=0, le=8, description="Quoted words around the phrase that an answer may add.")
+    partial: bool = Field(False, description="Whether an answer that overlaps the phrase is paid in part.")
     seed: int = Field(0, ge=0, description="Another seed chooses other swaps.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Parameters:
+        for name in ("distance", "size", "position"):
+            low, high = getattr(self, name)
+            if not 0 <= low <= high <= 1:
+                raise ValueError(f"{name}: [{low:g}, {high:g}] is no range within 0–1, the lower end first")
+        return self
+
+    @property
+    def asked(self) -> Asked:
+        """How questions are put."""
+        return Asked(self.unchanged > 0, self.extra_words, self.partial)
+
+    def admits(self, swap: Swap, caption: str) -> bool:
+        """Whether a swap is of a wanted type and as subtle as asked for."""
+        known = swap.size is not None or self.size == WHOLE
+        return (
+            swap.kind in self.kinds
+            and known
+            and _within(swap.distance, self.distance)
+            and _within(swap.size or 0.0, self.size)
+            and _within(swap.start / len(caption), self.position)
+        )
 
 
 def choose(offered: Sequence[Swap], used: Counter[str], seed: int) -> Swap:
-    """A swap of the least used kind; ties and swaps of one kind are decided by the seed."""
+    """A swap of the least used type; ties and swaps of one type are decided by the seed."""
     draw = random.Random(seed)
     order = list(offered)
     draw.shuffle(order)
@@ -57,9 +93,12 @@ def choose(offered: Sequence[Swap], used: Counter[str], seed: int) -> Swap:
 
 
 def run(tables: Mapping[str, pa.Table], p: Parameters, ctx: Context) -> Iterator[tuple[str, Outcome]]:
-    """Every caption → one injection, or a drop. Captions are served in an order drawn from the seed, not by family."""
+    """Every caption → its injections, or a drop. Captions are served in an order drawn from the seed, not by family."""
     del ctx
     used: Counter[str] = Counter()
+    proposed: dict[str, list[Swap]] = defaultdict(list)
+    for row in tables["proposals"].to_pylist():
+        proposed[row["caption_id"]].append(_proposal(row))
     beyond = 0
     captions = tables["input"].to_pylist()
     for caption in sorted(captions, key=lambda row: seed_of("vicrit", p.seed, row["caption_id"])):
@@ -68,34 +107,67 @@ def run(tables: Mapping[str, pa.Table], p: Parameters, ctx: Context) -> Iterator
             beyond += 1
             yield caption["caption_id"], Drop("over_limit", made + beyond, p.limit)
         else:
-            yield caption["caption_id"], _one(caption, p, used)
+            most = p.per_caption if p.limit is None else min(p.per_caption, p.limit - made)
+            yield caption["caption_id"], _one(caption, proposed[caption["caption_id"]], p, used, most)
 
 
-def _one(caption: Row, p: Parameters, used: Counter[str]) -> Outcome:
-    if not caption["clauses"] or caption["program"] is None:
+def _one(caption: Row, proposed: Sequence[Swap], p: Parameters, used: Counter[str], most: int) -> Outcome:
+    program = json.loads(caption["program"]) if caption["clauses"] and caption["program"] else None
+    if program is None and not proposed:
         return Drop("no_clause")
-    program = json.loads(caption["program"])
-    offered = [swap for swap in offers(caption["text"], caption["clauses"], program) if swap.kind in p.kinds]
+    if program and random.Random(seed_of("unchanged", p.seed, caption["caption_id"])).random() < p.unchanged:
+        used[UNCHANGED] += 1
+        return _kept([unchanged(caption, _asked_of(caption), p.asked)])
+    offered = [*(offers(caption["text"], caption["clauses"], program) if program else ()), *proposed]
     if not offered:
         return Drop("no_provable_swap", 0, 1)
-    swap = choose(offered, used, seed_of("swap", p.seed, caption["caption_id"]))
-    made = inject(caption, {**caption, "task": caption["family"]}, swap)
-    verdict = verify_row(f"<answer>{made.trace['steps'][-1]['text']}</answer>", made.sample)
-    if not verdict.correct:
-        return Fail("unverified", f"the verifier does not accept {swap.replacement!r} as the span it is")
-    used[swap.kind] += 1
-    return Keep(made.row, _beside(made, verdict.tier))
+    left = [swap for swap in offered if p.admits(swap, caption["text"])]
+    if not left:
+        return Drop("outside_dials", len(offered))
+    made: list[Injection] = []
+    while left and len(made) < most:
+        swap = choose(left, used, seed_of("swap", p.seed, caption["caption_id"], len(made)))
+        used[swap.kind] += 1
+        made.append(inject(caption, _asked_of(caption), swap, p.asked))
+        left = [other for other in left if other.start >= swap.end or other.end <= swap.start]
+    return _kept(made)
 
 
-def _beside(made: Injection, tier: str) -> dict[str, list[Row]]:
-    sample, caption = made.sample["sample_id"], made.row["caption_id"]
-    check = {"trace_id": made.trace["trace_id"], "sample_id": sample, "origin": "oracle", "replayed": 0, "actions": 0}
-    return {
-        "samples": [made.sample],
-        "traces": [made.trace],
-        "checks": [{**check, "tier": tier, "correct": True}],
-        "lineage": [lineage(sample, caption, "injected_into", STAGE.name)],
-    }
+def _asked_of(caption: Row) -> Row:
+    """What the question takes over from the sample of its caption."""
+    return {**caption, "task": caption["family"], "source": caption["origin"]}
+
+
+def _kept(made: Sequence[Injection]) -> Keep | Fail:
+    also: dict[str, list[Row]] = {name: [] for name in ("injections", "samples", "traces", "checks", "lineage")}
+    for each in made:
+        answer, sample = each.trace["answer"], each.sample
+        verdict = verify_row(f"<answer>{json.loads(answer)}</answer>", sample)
+        if not verdict.correct:
+            return Fail("unverified", f"the verifier does not accept {answer} as the span it is")
+        check = {"trace_id": each.trace["trace_id"], "sample_id": sample["sample_id"], "origin": "oracle"}
+        also["injections"].append(each.row)
+        also["samples"].append(sample)
+        also["traces"].append(each.trace)
+        also["checks"].append({**check, "replayed": 0, "actions": 0, "tier": verdict.tier, "correct": True})
+        also["lineage"].append(lineage(sample["sample_id"], each.row["caption_id"], "injected_into", STAGE.name))
+    return Keep(also["injections"].pop(0), also)
+
+
+def _proposal(row: Row) -> Swap:
+    return Swap(
+        row["kind"],
+        row["original"],
+        row["replacement"],
+        row["start"],
+        json.loads(row["proof"]),
+        row["injector"],
+        row["distance"],
+    )
+
+
+def _within(value: float, span: Range) -> bool:
+    return span[0] <= value <= span[1]
 
 
 STAGE = Stage(

@@ -87,18 +87,20 @@ TABLES: dict[str, pa.Schema] = {
     "traces": _schema(
         trace_id=_text,
         sample_id=_text,
-        origin=_text,  # oracle | policy | reflection
+        origin=_text,  # oracle | policy | reflection | tree | backtracking
         steps=pa.list_(STEP),
         answer=_json,
         producer=_json,  # worker identity, prompt hash, sampling, seed
-        wrong_steps=_int,  # reflection: how many of the first steps are its wrong attempt; null elsewhere
-        wrong_answer=_json,  # reflection: what that attempt answered
+        wrong_steps=_int,  # reflection, backtracking: how many of the first steps are its wrong attempt; null elsewhere
+        wrong_answer=_json,  # reflection, backtracking: what that attempt answered
+        shared_steps=_int,  # backtracking: how many of the wrong steps the right attempt took as well; null elsewhere
     ),
     "rollouts": _schema(
         rollout_id=_text,
         sample_id=_text,
         policy=_text,
-        purpose=_text,  # explore | difficulty | blind | wrong_image | blurred | mcts | original | edited | evaluate
+        purpose=_text,  # explore | difficulty | mcts | blind | wrong_image | blurred | shuffled | original | edited
+        # | stronger | evaluate
         prompt_hash=_text,
         sampling=_json,
         seed=_int,
@@ -113,6 +115,9 @@ TABLES: dict[str, pa.Schema] = {
         calls=_int,  # of tools, refused ones included
         pictures=_int,  # that tools made
         refused=_int,  # calls that were not carried out, because the conversation held as many pictures as it may
+        turn_ends=pa.list_(_int),  # behind which characters of `text` its turns end
+        node_id=_text,  # mcts: the node of the tree that it went on from, or that is its end; null elsewhere
+        iteration=_int,  # mcts: of the search, from 1
     ),
     "tree_nodes": _schema(
         node_id=_text,
@@ -126,8 +131,18 @@ TABLES: dict[str, pa.Schema] = {
         terminal=_bool,
         correct=_bool,
         iteration=_int,
-        expansion_tokens=_int,
-        rollout_tokens=_int,
+        expansion_tokens=_int,  # said here by steps that became its children, or were said before
+        rollout_tokens=_int,  # said here by attempts that went on to an end
+        tree_id=_text,  # one search of one policy for one sample
+        child=_int,  # place among its siblings, from 0; null for a root
+        tool=_text,  # the call that the step made, and what came of it; null where it made none
+        arguments=_json,
+        observation=_text,
+        image_id=_text,
+        ends_turn=_bool,
+        prior=_float,  # P of puct among its siblings as they are at the end
+        logprob=_float,  # mean over the step's tokens, natural; null where nobody asked for it
+        expansions=_int,  # how often it grew children
     ),
     "checks": _schema(
         trace_id=_text,
@@ -155,14 +170,33 @@ TABLES: dict[str, pa.Schema] = {
         caption_id=_text,
         image_id=_text,
         sample_id=_text,
+        kind=_text,  # one of pipelines.captions.swaps.KINDS; none: the caption is unchanged
+        original=_text,
+        replacement=_text,
+        original_start=_int,  # characters of the caption; null where it is unchanged
+        original_end=_int,
+        start=_int,  # characters of `text`
+        end=_int,
+        original_token_start=_int,  # the same in words and marks
+        original_token_end=_int,
+        token_start=_int,
+        token_end=_int,
+        text=_text,
+        injector=_text,  # program | grammatical | author | none
+        distance=_float,  # of the substitute, 0–1
+        size=_float,  # share of the picture that the named thing fills, where it is known
+        position=_float,  # where in the caption the phrase starts, 0–1
+        proof=_json,
+    ),
+    "proposals": _schema(  # swaps that no program proves: proved by words and votes, to be injected by vicrit
+        proposal_id=_text,
+        caption_id=_text,
         kind=_text,
         original=_text,
         replacement=_text,
-        original_start=_int,
-        original_end=_int,
         start=_int,
-        end=_int,
-        text=_text,
+        injector=_text,  # grammatical | author
+        distance=_float,
         proof=_json,
     ),
     "difficulty": _schema(
@@ -179,8 +213,21 @@ TABLES: dict[str, pa.Schema] = {
         wrong_image_rate=_float,
         blurred_rate=_float,
         zero_variance=_float,
-        suspicion=_text,
-        tokens=_int,
+        suspicion=_text,  # label | blind
+        tokens=_int,  # of all attempts and searches
+        interval=_text,  # of low and high: wilson | mixture
+        solutions=_int,  # right lines of the tree; null without one
+        root_value=_float,
+        flat_tokens=_int,
+        expansion_tokens=_int,
+        rollout_tokens=_int,
+        blind_low=_float,
+        blind_high=_float,
+        blind_solvable=_bool,
+        shuffled_rate=_float,
+        evidence=_text,  # against the label: program | stronger | agreement
+        suggested=_json,  # the answer that the evidence gives in its place
+        curriculum=_float,  # 0 the easiest, 1 the hardest
     ),
     "necessity": _schema(  # per sample and policy: tool-less attempts, of which so many were right
         sample_id=_text,

@@ -1,128 +1,145 @@
-"""One false phrase in a true caption: what may be swapped, and the question that a swap becomes.
-
-A swap is offered only where the fact behind the clause is proven true of the program and the new one proven false, the
-phrase stands once in the caption, its replacement nowhere in it, and the words around it fit both (`a` and `an`, one
-and many). Nothing but the phrase changes, so the spans before and after are exact.
-"""
+"""One false phrase in a true caption, or none: the question that a swap becomes, and that of an unchanged caption."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
-from pipelines.captions.truth import holds, swaps
+from pipelines.captions.swaps import Swap, token_span
 from pipelines.prompts import step
 from schemas.ids import canonical_json, content_id
 from schemas.outcome import Row
 from schemas.rows import SampleRow, StepRow, TraceRow
 
-Kind = Literal["attribute", "count", "object", "relation"]
-"""What a swapped phrase says."""
-KINDS: tuple[Kind, ...] = get_args(Kind)
-
-_KIND_OF_CLAUSE: Mapping[str, Kind] = {
-    "colour": "attribute",
-    "value": "count",
-    "count": "count",
-    "object": "object",
-    "relation": "relation",
-}
-
 ASK = "One phrase of this description is wrong for the picture. Which one?"
+ASK_WHETHER = (
+    "At most one phrase of this description is wrong for the picture. Which one? If all of it is right, answer: {}."
+)
+NO_ERROR = "no error"
+"""The answer to an unchanged caption."""
+UNCHANGED = "none"
+"""The kind of an unchanged caption."""
 
 
 @dataclass(frozen=True)
-class Swap:
-    """`original` at `start` may become `replacement`; the facts are the clause's own and the false one."""
+class Asked:
+    """How the question is put, and how its answer is paid.
 
-    kind: Kind
-    original: str
-    replacement: str
-    start: int
-    fact: Mapping[str, Any]
-    false: Mapping[str, Any]
+    `whether`: captions without an error are among the questions, so every question says that there may be none.
+    `extra_words` and `partial` are the verifier's (`pipelines.verifiers.rules`).
+    """
+
+    whether: bool = False
+    extra_words: int = 0
+    partial: bool = False
+
+    @property
+    def text(self) -> str:
+        """What stands before the description."""
+        return ASK_WHETHER.format(NO_ERROR) if self.whether else ASK
+
+
+PLAIN = Asked()
 
 
 @dataclass(frozen=True)
 class Injection:
-    """Rows of `injections`, `samples` and `traces` for one swap."""
+    """Rows of `injections`, `samples` and `traces` for one swap, or for none."""
 
     row: Row
     sample: Row
     trace: Row
 
 
-def offers(text: str, clauses: Sequence[Mapping[str, Any]], program: Mapping[str, Any]) -> list[Swap]:
-    """Every swap that can be proven, in the order of the clauses."""
-    found = []
-    for clause in clauses:
-        fact = json.loads(clause["fact"])
-        phrase, start = clause["text"], clause["start"]
-        if text[start : clause["end"]] != phrase or times(phrase, text) != 1 or not holds(fact, program):
-            continue
-        for replacement, false in swaps(fact, program):
-            if times(replacement, text) == 0 and fits(text[:start], phrase, replacement):
-                found.append(Swap(_KIND_OF_CLAUSE[clause["kind"]], phrase, replacement, start, fact, false))
-    return found
-
-
-def times(phrase: str, text: str) -> int:
-    """How often a phrase stands in a text as whole words, whatever its case."""
-    return len(re.findall(rf"(?<!\w){re.escape(phrase)}(?!\w)", text, re.IGNORECASE))
-
-
-def fits(before: str, phrase: str, replacement: str) -> bool:
-    """Whether the words around the phrase fit its replacement: the article before it, and one or many after it."""
-    article = before.rstrip().rpartition(" ")[2].lower()
-    if article in ("a", "an") and (replacement[0].lower() in "aeiou") != (article == "an"):
-        return False
-    return (phrase.lower() in ("one", "1")) == (replacement.lower() in ("one", "1"))
-
-
-def inject(caption: Row, sample: Row, swap: Swap) -> Injection:
+def inject(caption: Row, sample: Row, swap: Swap, asked: Asked = PLAIN) -> Injection:
     """The false caption as a question. `caption` and `sample` are rows of their tables."""
-    end = swap.start + len(swap.original)
-    text = caption["text"][: swap.start] + swap.replacement + caption["text"][end:]
-    proof = {"true": dict(swap.fact), "false": dict(swap.false)}
-    asked = SampleRow(
-        image_ids=(caption["image_id"],),
-        question=f"{ASK}\n{text}",
-        answer=swap.replacement,
-        answer_type="span",
-        task="vicrit",
-        relation=swap.kind,
-        dial=sample["dial"],
-        domain=caption["domain"],
-        source=sample["source"],
-        license=caption["license"],
-        program={"caption": caption["caption_id"], "family": sample["task"], **proof},
-        state_id=sample["state_id"],
-        parents=(sample["sample_id"],),
-    ).row()
+    text = swap.applied(caption["text"])
+    end = swap.start + len(swap.replacement)
+    was = proven(swap.proof)
     thought = f"The description says {swap.replacement}, the picture shows {swap.original}."
-    trace = TraceRow(
-        sample_id=asked["sample_id"],
-        origin="oracle",
-        steps=[StepRow.of(step("thought", thought)), StepRow.of(step("answer", swap.replacement))],
-        answer=swap.replacement,
-        producer={"engine": "oracle", "task": "vicrit", "version": 1},
-    ).row()
+    question = _question(caption, sample, asked, text, swap.replacement, swap.kind, was)
+    original_tokens = token_span(caption["text"], swap.start, swap.end)
+    tokens = token_span(text, swap.start, end)
     row = {
-        "injection_id": content_id("injection", [caption["caption_id"], swap.start, swap.replacement]),
-        "caption_id": caption["caption_id"],
-        "image_id": caption["image_id"],
-        "sample_id": asked["sample_id"],
+        **_named(caption, question, [caption["caption_id"], swap.start, swap.original, swap.replacement]),
         "kind": swap.kind,
         "original": swap.original,
         "replacement": swap.replacement,
         "original_start": swap.start,
-        "original_end": end,
+        "original_end": swap.end,
         "start": swap.start,
-        "end": swap.start + len(swap.replacement),
+        "end": end,
+        "original_token_start": original_tokens[0],
+        "original_token_end": original_tokens[1],
+        "token_start": tokens[0],
+        "token_end": tokens[1],
         "text": text,
-        "proof": canonical_json(proof),
+        "injector": swap.injector,
+        "distance": swap.distance,
+        "size": swap.size,
+        "position": round(swap.start / len(caption["text"]), 4),
+        "proof": canonical_json(was),
     }
-    return Injection(row, asked, trace)
+    return Injection(row, question, _trace(question, thought, swap.replacement))
+
+
+def unchanged(caption: Row, sample: Row, asked: Asked) -> Injection:
+    """The true caption as a question whose answer is that nothing is wrong."""
+    question = _question(caption, sample, asked, caption["text"], NO_ERROR, UNCHANGED, {})
+    row = {
+        **_named(caption, question, [caption["caption_id"], UNCHANGED]),
+        "kind": UNCHANGED,
+        "original": "",
+        "replacement": "",
+        "text": caption["text"],
+        "injector": "none",
+        "proof": canonical_json({}),
+    }
+    return Injection(row, question, _trace(question, "Every phrase of the description fits the picture.", NO_ERROR))
+
+
+def proven(proof: Mapping[str, Any]) -> dict[str, Any]:
+    """A proof as JSON holds it."""
+    return {name: dict(part) if isinstance(part, Mapping) else part for name, part in proof.items()}
+
+
+def _named(caption: Row, question: Row, identity: list[Any]) -> Row:
+    return {
+        "injection_id": content_id("injection", identity),
+        "caption_id": caption["caption_id"],
+        "image_id": caption["image_id"],
+        "sample_id": question["sample_id"],
+    }
+
+
+def _question(
+    caption: Row, sample: Row, asked: Asked, text: str, answer: str, kind: str, proof: Mapping[str, Any]
+) -> Row:
+    graded = asked.extra_words or asked.partial
+    return SampleRow(
+        image_ids=(caption["image_id"],),
+        question=f"{asked.text}\n{text}",
+        answer=answer,
+        answer_type="span",
+        task="vicrit",
+        relation=kind,
+        dial=sample["dial"],
+        domain=caption["domain"],
+        source=sample["source"] or caption["source"],
+        license=caption["license"],
+        program={"caption": caption["caption_id"], "family": sample["task"], **proof},
+        state_id=sample["state_id"],
+        verifier={"context": text, "extra_words": asked.extra_words, "partial": asked.partial} if graded else None,
+        parents=(sample["sample_id"],) if sample["sample_id"] else (),
+    ).row()
+
+
+def _trace(question: Row, thought: str, answer: str) -> Row:
+    return TraceRow(
+        sample_id=question["sample_id"],
+        origin="oracle",
+        steps=[StepRow.of(step("thought", thought)), StepRow.of(step("answer", answer))],
+        answer=answer,
+        producer={"engine": "oracle", "task": "vicrit", "version": 1},
+    ).row()

@@ -68,9 +68,28 @@ def swaps(fact: Facts, program: Facts) -> list[tuple[str, dict[str, Json]]]:
         numbers = [value + step for step in (-2, -1, 1, 2)]
         candidates = [(NUMBERS[number], number) for number in numbers if least <= number < len(NUMBERS)]
     else:
-        candidates = [(word, word) for word in _words(claim, program)]
+        taken = {item["colour"] for item in program["objects"]} if claim == "colour_of_card" else set()
+        candidates = [(word, word) for word in _words(claim, program) if word not in taken]
     changed = [(text, {**fact, "value": other}) for text, other in candidates if other != value]
     return [(text, other) for text, other in changed if not holds(other, program)]
+
+
+def entry_of(fact: Facts, program: Facts) -> Facts | None:
+    """The thing of the program that a fact speaks of: what its path leads through, or the object or card it names."""
+    if "path" in fact:
+        entry: Any = program
+        last = None
+        for key in fact["path"]:
+            entry = entry[key]
+            last = entry if isinstance(entry, Mapping) else last
+        return last
+    if fact["claim"] in ("colour_at", "shape_at"):
+        item: Facts = program["objects"][-1 if fact["place"] == "last" else 0]
+        return item
+    if fact["claim"] in ("row_of", "mark_of", "colour_of_card"):
+        colour = fact["value"] if fact["claim"] == "colour_of_card" else fact["colour"]
+        return next((item for item in program["objects"] if item["colour"] == colour), None)
+    return None
 
 
 def _words(claim: str, program: Facts) -> tuple[str, ...]:

@@ -32,4 +32,5 @@ class Rules(BaseModel):
     extra_words: int = Field(
         default=0, ge=0, le=8, description="Spans: further words allowed around it, when quoted word for word"
     )
+    partial: bool = Field(default=False, description="Spans: whether an answer that overlaps the span is graded")
     symbolic: bool = Field(default=True, description="Whether mathematics may decide where plain comparison did not")

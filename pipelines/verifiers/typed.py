@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pipelines.verifiers.numbers import equal_numbers, read_number
 from pipelines.verifiers.places import distance, overlap, read_list, read_numbers
 from pipelines.verifiers.rules import Rules
+from pipelines.verifiers.spans import grade
 from pipelines.verifiers.triplets import credit, read_triplet
 from pipelines.verifiers.words import LONGEST, normal, unwrapped
 from schemas.answers import NO, YES
@@ -170,26 +171,5 @@ def _key(item: Json) -> str:
 
 def _span(answer: str, gold: Json, rules: Rules) -> Compared:
     """The span as a whole; further words only up to `extra_words`, and only when quoted from `context`."""
-    found = normal(answer)
-    for text in (written(gold), *rules.aliases):
-        right = normal(text)
-        if found == right:
-            return Compared(answer, True, 1.0)
-        words, wanted = found.split(), right.split()
-        extra = len(words) - len(wanted)
-        if rules.context is None or not 0 < extra <= rules.extra_words:
-            continue
-        quoted = _inside(words, normal(rules.context).split())
-        if quoted and _inside([_bare(word) for word in wanted], [_bare(word) for word in words]):
-            return Compared(answer, True, 1.0)
-    return Compared(answer, False, 0.0)
-
-
-def _inside(part: Sequence[str], text: Sequence[str]) -> bool:
-    """Whether `part` is a run of words of `text`, punctuation at their ends aside."""
-    part, text = [_bare(word) for word in part], [_bare(word) for word in text]
-    return any(text[start : start + len(part)] == part for start in range(len(text) - len(part) + 1))
-
-
-def _bare(word: str) -> str:
-    return word.strip(".,;:!?\"'()") or word
+    graded = max((grade(answer, text, rules) for text in (written(gold), *rules.aliases)), key=lambda each: each.score)
+    return Compared(answer, graded.correct, graded.score)

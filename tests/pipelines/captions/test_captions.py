@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipelines.captions import KINDS, Caption, words
 from pipelines.captions.claims import Teller
-from pipelines.captions.injection import offers
+from pipelines.captions.swaps import offers
 from pipelines.captions.truth import holds, swaps, told
 from pipelines.tasks import FAMILIES, scenes, search
 from pipelines.tasks.draw import COLOURS

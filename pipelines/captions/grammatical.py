@@ -1,0 +1,163 @@
+"""The grammatical injector: in any caption, a word of a noun phrase becomes one that is near it and not the same.
+
+Substitutes come from a lexicon of families that exclude each other; articles and plurals are put right, and the phrase
+grows by its noun where the word alone stands twice. Whether the picture agrees, it cannot know: its swaps are
+candidates until somebody votes on them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from pipelines.captions.grammar import Word, article, plural, singular, spelled
+from pipelines.captions.lexicon import families, substitutes
+from pipelines.captions.rules import Read, apart, broken
+from pipelines.captions.subtlety import RGB, distance, number
+from pipelines.captions.swaps import KINDS, Kind, Swap, times
+
+COUNTS = range(2, 100)
+_FORMS = ("circle", "square", "triangle", "cross", "star", "sphere", "cube", "cone", "cylinder")
+"""Shapes that are nouns."""
+_STATES = ("is", "are", "was", "were", "stands", "stand", "looks", "look")
+_LETTERS = {
+    old: new
+    for old, new in zip("abcdefghijklmnopqrstuvwxyz0123456789", "ohedocqnjlkimnopgrsfuvwxyz8713690382", strict=True)
+    if old != new
+}
+"""Characters and those that look like them."""
+_COMPARED = ("of", "edge", "side", "half", "corner", "end", "part", "hand", "and", ",", ".", ";")
+"""What follows a side: `left` before any other word is a verb, or belongs to a longer name."""
+
+
+def candidates(read: Read) -> Iterator[tuple[Swap, str | None]]:
+    """Every substitution that the lexicon knows, in the order of the caption, each with the rule that it breaks."""
+    for at in range(len(read.words)):
+        for kind in KINDS:
+            for new in _new_words(read.words, at, kind):
+                swap = _swap(read, at, kind, new)
+                yield swap, broken(read, swap)
+    yield from ((swap, broken(read, swap)) for swap in _misread(read.text))
+
+
+def offers(read: Read) -> list[Swap]:
+    """The candidates that break no rule."""
+    return [swap for swap, rule in candidates(read) if rule is None]
+
+
+def _new_words(words: Sequence[Word], at: int, kind: Kind) -> Sequence[str]:
+    """Lower-case words that may stand for word `at` as a phrase of this type, in its own number."""
+    word, after = words[at], words[at + 1] if at + 1 < len(words) else None
+    before = words[at - 1] if at else None
+    if kind == "count":
+        return _counts(word, after)
+    if kind == "object":
+        base = singular(word.lower)
+        head = word.is_noun and not (after and (after.is_noun or _coloured(after)) and after.phrase in ("NP", "ADJP"))
+        if not head or (before and _belongs(before)):
+            return ()
+        return [new if base == word.lower else plural(new) for new in substitutes(base, kind)]
+    if kind == "attribute" and any(near and _coloured(near) for near in (before, after)):
+        return ()  # orange red is one colour
+    if kind == "material" and not (after and after.is_noun) and not (before and before.lower == "of"):
+        return ()
+    if kind == "spatial" and word.lower in ("left", "right") and not (after and after.lower in _COMPARED):
+        return ()
+    if kind == "spatial" and word.lower == "top" and before and before.lower == "on":
+        return ()
+    if kind == "shape" and word.lower in _FORMS and not (after and after.is_noun):
+        named = before and before.tag[:2] in ("DT", "JJ", "CD", "NN")
+        return [new for new in substitutes(word.lower, kind) if new in _FORMS] if named else ()
+    if kind in ("shape", "condition") and not _describes(before, word, after):
+        return ()
+    return [new for new in substitutes(word.lower, kind) if new not in _FORMS or new == "square"]
+
+
+def _describes(before: Word | None, word: Word, after: Word | None) -> bool:
+    """Whether an adjective is said of a thing: right before it, but not in `in full bloom`; or after a form of `be`."""
+    if before and before.lower in _STATES:
+        return True
+    idiom = before and before.tag == "IN" and before.lower != "of"
+    return bool(after and after.tag[:2] in ("NN", "JJ", ",") and not idiom) and word.tag != "RB"
+
+
+def _counts(word: Word, after: Word | None) -> list[str]:
+    value = number(word.lower) or _SPELLED.get(word.lower)
+    if (
+        value is None
+        or value not in COUNTS
+        or word.tag != "CD"
+        or not after
+        or after.lower in ("or", "times", "and", "of")
+    ):
+        return []
+    near = [value + step for step in (-2, -1, 1, 2) if value + step in COUNTS]
+    return [str(new) if word.text.isdigit() else spelled(new) for new in near]
+
+
+_SPELLED = {
+    f"{tens}-{ones}": 10 * (2 + at) + one
+    for at, tens in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split())
+    for one, ones in enumerate("one two three four five six seven eight nine".split(), 1)
+}
+
+
+def _belongs(before: Word) -> bool:
+    """Whether the word before a noun makes one name of the two, as in `coffee mill`: a noun that is no material."""
+    materials = {word for family in families("material") for word in family}
+    return before.is_noun and before.lower not in materials and not _coloured(before) and before.phrase == "NP"
+
+
+def _coloured(word: Word) -> bool:
+    return word.lower in RGB
+
+
+def _swap(read: Read, at: int, kind: Kind, new: str) -> Swap:
+    """The word's swap: with the article before it where that has to change, with its noun where it stands twice."""
+    words = read.words
+    word = words[at]
+    old, start = word.text, word.start
+    if word.text[0].isupper():
+        new = new[0].upper() + new[1:]
+    if kind != "object" and times(old, read.text) > 1:
+        tail = read.text[word.end : _noun_after(words, at)]
+        old, new = old + tail, new + tail
+    before = words[at - 1] if at else None
+    if before and before.lower in ("a", "an") and article(new) != before.lower:
+        fitting = article(new)
+        gap = read.text[before.end : start]
+        old, start = before.text + gap + old, before.start
+        new = (fitting.capitalize() if before.text[0].isupper() else fitting) + gap + new
+    swap = Swap(kind, old, new, start, {"word": word.lower}, "grammatical")
+    return replace(swap, distance=apart(swap))
+
+
+def _noun_after(words: Sequence[Word], at: int) -> int:
+    """Where the noun ends that word `at` describes (`white` in `white plastic spoon`), or else the word itself."""
+    end, last = words[at].end, at + 1
+    while last < len(words) and last - at <= 3 and words[last].tag[:2] in ("NN", "JJ") and words[last].phrase:
+        end = words[last].end if words[last].is_noun else end
+        if words[last].tag == "NNS":
+            break
+        last += 1
+    return end
+
+
+def _misread(text: str) -> Iterator[Swap]:
+    """What is quoted, with one character read as another that looks like it."""
+    for found in re.finditer("“([^”]+)”", text):
+        written = found.group(1)
+        for at, letter in enumerate(written):
+            if letter.lower() in _LETTERS and 0 < at < len(written):
+                other = _LETTERS[letter.lower()]
+                new = written[:at] + (other.upper() if letter.isupper() else other) + written[at + 1 :]
+                yield Swap(
+                    "text",
+                    written,
+                    new,
+                    found.start(1),
+                    {"word": letter},
+                    "grammatical",
+                    distance("text", written, new),
+                )
