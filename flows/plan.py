@@ -19,13 +19,16 @@ from flows.changes import differences
 from flows.checks import check_recipe, source_of
 from pipelines import (
     banks,
+    blind,
     curate,
     deduplicate,
     difficulty,
     explore,
     influence,
     ingest,
+    linearise,
     necessity,
+    retell,
     synthesize,
     verify,
     vicrit,
@@ -33,6 +36,7 @@ from pipelines import (
 from pipelines.lake import Lake
 from pipelines.stage import Stage, StageCall, WorkerSpec
 from pipelines.tasks import FAMILIES
+from pipelines.textonly import meaning
 from pipelines.tools import LIBRARIES
 from schemas.ids import seed_of
 from schemas.recipe import BankRecipe, Recipe, RecipeError, did_you_mean, explain
@@ -44,14 +48,20 @@ TOOLING = {name: version(name) for name in LIBRARIES}
 RENDERER = {**TOOLING, **{f"task {name}": str(family.VERSION) for name, family in FAMILIES.items()}}
 """What draws task pictures too, and says what is asked about them."""
 
+ENCODER = {name: version(name) for name in meaning.LIBRARIES}
+"""What stage `blind` reads captions with."""
+
 PARAMETERS: dict[str, type[BaseModel]] = {
     stage.name: stage.parameters
     for stage in (
         explore.STAGE,
         verify.STAGE,
+        retell.STAGE,
         vicrit.STAGE,
+        blind.STAGE,
         deduplicate.STAGE,
         difficulty.STAGE,
+        linearise.STAGE,
         necessity.STAGE,
         influence.STAGE,
         curate.STAGE,
@@ -197,7 +207,12 @@ def _round(
     explored = add(name("explore"), explore.STAGE, plan.parameters(explore.STAGE), (made,), policy, versions=TOOLING)
     verified = add(name("verify"), verify.STAGE, plan.parameters(verify.STAGE), (made, explored), versions=RENDERER)
     captioned = (*pool.samples, made)
+    if retell.STAGE.name in recipe.stages:
+        captioned += (add(name("retell"), retell.STAGE, plan.parameters(retell.STAGE), captioned),)
     injected = add(name("vicrit"), vicrit.STAGE, plan.parameters(vicrit.STAGE), captioned, versions=RENDERER)
+    if blind.STAGE.name in recipe.stages:
+        read = (*captioned, injected)
+        injected = add(name("blind"), blind.STAGE, plan.parameters(blind.STAGE), read, versions=ENCODER)
     samples = (*pool.samples, made, injected)
     traces = (*pool.traces, explored, verified)
     unique = add(
@@ -207,14 +222,25 @@ def _round(
         (*samples, pool.banks, pool.targets),
         policies.base(recipe.embedder) if recipe.embedder else None,
     )
+    stronger = policies.base(recipe.stronger) if recipe.stronger else None
     measured = add(
         name("difficulty"),
         difficulty.STAGE,
-        plan.parameters(difficulty.STAGE),
+        plan.parameters(difficulty.STAGE, stronger=stronger.identity.name if stronger else ""),
         (*samples, unique),
-        policy,
+        policies.beside(policy, stronger) if stronger else policy,
         versions=TOOLING,
     )
+    if linearise.STAGE.name in recipe.stages:
+        lined = add(
+            name("linearise"),
+            linearise.STAGE,
+            plan.parameters(linearise.STAGE),
+            (*samples, measured),
+            versions=TOOLING,
+        )
+        proof = plan.parameters(verify.STAGE)
+        traces += (lined, add(name("verify_trees"), verify.STAGE, proof, (*samples, lined), versions=RENDERER))
     influenced = add(
         name("influence"),
         influence.STAGE,

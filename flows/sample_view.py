@@ -71,10 +71,10 @@ class SampleView:
         write(f"  license   {sample['license']}   source {sample['source']}\n")
         for trace in self.tables["traces"]:
             write(f"trace {trace['trace_id'][:12]} ({trace['origin']})")
-            wrong = trace["wrong_steps"] or 0
+            wrong, shared = trace["wrong_steps"] or 0, trace.get("shared_steps") or 0
             for number, step in enumerate(trace["steps"]):
-                if wrong and number in (0, wrong):
-                    write("  [dim]the wrong attempt[/dim]" if number == 0 else "  [dim]taken back[/dim]")
+                if wrong and number in (shared, wrong):
+                    write("  [dim]the wrong attempt[/dim]" if number == shared else "  [dim]taken back[/dim]")
                 said = step["text"] or step["image_id"] or ""
                 call = f"{step['tool']} {step['arguments']}" if step["tool"] else ""
                 write(f"  {step['kind']:<12}{escape(call or said)}")

@@ -7,24 +7,23 @@ compared. A failed request is no attempt: it leaves no rollout, and its row fail
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.prompts import Style, conversation, prompt_hash
+from pipelines.prompts import Style, prompt_hash
 from pipelines.stage import Context
 from pipelines.toolloop import Asking, Episode, converse
 from pipelines.tools import OFFERED
-from pipelines.tools.environment import LIMIT, Rules, State, advance
+from pipelines.tools.environment import LIMIT
 from pipelines.tools.offer import Offer
-from pipelines.tools.replay import observation
 from pipelines.verifiers import Verdict, verify_row
 from schemas.ids import Json, canonical_json, seed_of
-from schemas.messages import Message, Text
 from schemas.outcome import Fail, Row
-from schemas.requests import Generate, Generated, Sampling
+from schemas.requests import Sampling
 from schemas.rows import rollout_id
 
 
@@ -53,6 +52,10 @@ class Asked(BaseModel):
         return {**self.sampling.as_json(), **told, **({} if self.tools == OFFERED else {"tools": self.tools})}
 
 
+GAP = "\n\n"
+"""What stands between two turns in the text of a rollout."""
+
+
 @dataclass(frozen=True)
 class Attempt:
     """An episode, how it was judged, and its row; a failed one has neither verdict nor row."""
@@ -76,8 +79,10 @@ def attempt(
     index: int,
     image_ids: Sequence[str] | None = None,
     keep: bool = False,
+    policy: str | None = None,
 ) -> Asking[Attempt]:
-    """Attempt number `index` (from 0) of this stage's worker; `image_ids` shows other pictures than the sample's.
+    """Attempt number `index` (from 0) of this stage's worker, or of the one whose name is `policy`; `image_ids` shows
+    other pictures than the sample's.
 
     Attempts differ in their seed and in nothing else. What tools make is stored only where a trace may come of the
     attempt (`keep`); otherwise the operation is recorded, and the picture can be made again.
@@ -105,17 +110,19 @@ def attempt(
     if episode.failed:
         return Attempt(episode, None, None)
     verdict = verify_row(episode.text, sample)
-    return Attempt(
-        episode, verdict, rollout_row(sample, asked, ctx.worker.identity.name, purpose, seed, episode, verdict)
-    )
+    answered = policy or ctx.worker.identity.name
+    return Attempt(episode, verdict, rollout_row(sample, asked, answered, purpose, seed, episode, verdict))
 
 
 def rollout_row(
     sample: Mapping[str, Any], asked: Asked, policy: str, purpose: str, seed: int, episode: Episode, verdict: Verdict
 ) -> Row:
-    """Columns of table `rollouts`; `text` holds the model's turns word for word, a blank line between two."""
+    """Columns of table `rollouts`; `text` holds the model's turns word for word, a blank line between two, and
+    `turn_ends` says behind which of its characters each turn ends.
+    """
     prompt, sampling = prompt_hash(asked.style, asked.tools), asked.as_json()
     seen = [step for step in episode.steps if step["kind"] == "observation"]
+    lengths = accumulate(len(text) + len(GAP) for text in episode.texts)
     return {
         "rollout_id": rollout_id(sample["sample_id"], policy, purpose, prompt, sampling, seed),
         "sample_id": sample["sample_id"],
@@ -124,7 +131,8 @@ def rollout_row(
         "prompt_hash": prompt,
         "sampling": canonical_json(sampling),
         "seed": seed,
-        "text": "\n\n".join(episode.texts),
+        "text": GAP.join(episode.texts),
+        "turn_ends": [length - len(GAP) for length in lengths],
         "answer": None if verdict.parsed is None else canonical_json(verdict.parsed),
         "correct": verdict.correct,
         "tier": verdict.tier,
@@ -151,80 +159,8 @@ def rollouts(attempts: Sequence[Attempt]) -> list[Row]:
     return [each.rollout for each in attempts if each.rollout]
 
 
-STEP_ENDS = (";", "\n")
-"""Where a thought may be cut into steps: after these a tokenizer begins anew, so going on from there is natural."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """A conversation under way, for tree search: where its tools stand, steps, the unfinished turn, tokens spent."""
-
-    state: State
-    steps: tuple[Row, ...] = ()
-    texts: tuple[str, ...] = ()
-    said: str = ""
-    correct: bool | None = None
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-class Moves:
-    """The tool loop as moves of a tree search (`pipelines.mcts.Moves`): a step ends at a `;`, a line, or with the turn.
-
-    `rollouts` collects a row for every line that came to its end, purpose `mcts`.
-    """
-
-    def __init__(self, sample: Mapping[str, Any], asked: Asked, ctx: Context) -> None:
-        self.rollouts: list[Row] = []
-        self._sample, self._asked, self._ctx = sample, asked, ctx
-        self._rules = Rules(asked.max_turns, asked.max_images, asked.tools)
-
-    def start(self) -> Line:
-        """Nothing said yet."""
-        return Line(State.of([self._ctx.image(image) for image in self._sample["image_ids"]]))
-
-    def step(self, state: Line, request_id: str, seed: int) -> Generate:
-        """Ask for the next piece of the turn."""
-        return self._ask(state, request_id, seed, STEP_ENDS)
-
-    def rest(self, state: Line, request_id: str, seed: int) -> Generate:
-        """Ask for the rest of the turn."""
-        return self._ask(state, request_id, seed, ())
-
-    def advance(self, state: Line, said: Generated) -> Line:
-        """What the policy said, appended; a finished turn is carried out or judged."""
-        text = state.said + said.text
-        spent = replace(
-            state,
-            prompt_tokens=state.prompt_tokens + said.prompt_tokens,
-            completion_tokens=state.completion_tokens + said.completion_tokens,
-        )
-        if said.finish == "stop" and text.endswith(STEP_ENDS) and len(text) > len(state.said):
-            return replace(spent, said=text)
-        after, came = advance(state.state, text, self._rules)
-        steps = [*state.steps, *came.said]
-        if came.seen is not None:
-            made = came.seen.image
-            steps.append(observation(None if made is None else self._ctx.show(made), came.seen.text))
-        line = replace(spent, state=after, said="", texts=(*state.texts, text), steps=tuple(steps))
-        return self._judge(line) if came.done else line
-
-    def verdict(self, state: Line) -> bool | None:
-        """Whether the line ended right; None while it goes on."""
-        return state.correct
-
-    def _ask(self, state: Line, request_id: str, seed: int, stop: tuple[str, ...]) -> Generate:
-        messages = conversation(self._sample, state.steps, style=self._asked.style, tools=self._asked.tools)
-        if state.said:
-            messages = (*messages, Message("assistant", (Text(state.said),)))
-        return Generate(request_id, messages, replace(self._asked.sampling, stop=stop), seed)
-
-    def _judge(self, line: Line) -> Line:
-        verdict = verify_row(line.texts[-1], self._sample)
-        seed = seed_of("mcts", self._asked.seed, self._sample["sample_id"], len(self.rollouts))
-        called = bool(line.steps) and line.steps[-1]["kind"] == "observation"
-        finish = "turns" if called else "silent" if verdict.tier == "extract" else "answer"
-        episode = Episode(line.steps, line.texts, None, finish, line.prompt_tokens, line.completion_tokens)
-        policy = self._ctx.worker.identity.name
-        self.rollouts.append(rollout_row(self._sample, self._asked, policy, "mcts", seed, episode, verdict))
-        return replace(line, correct=bool(verdict.correct))
+def turns_of(rollout: Mapping[str, Any]) -> list[str]:
+    """The model's turns, word for word, of a row of `rollouts`."""
+    ends = rollout["turn_ends"]
+    starts = [0, *(end + len(GAP) for end in ends)]
+    return [rollout["text"][start:end] for start, end in zip(starts, ends, strict=False)]

@@ -83,7 +83,7 @@ class Parameters(BaseModel):
     sql: str = Field(
         DEFAULT_SQL, description="SELECT sample_id, split … ORDER BY …; a DuckDB query over the tables above."
     )
-    traces: tuple[Literal["oracle", "policy", "reflection"], ...] = Field(
+    traces: tuple[Literal["oracle", "policy", "reflection", "tree", "backtracking"], ...] = Field(
         ("oracle", "policy", "reflection"),
         min_length=1,
         description="Whose verified traces may teach a sample, in the selection and in the control: the first that has "

@@ -30,7 +30,7 @@ from pipelines.verifiers import written
 from schemas.outcome import Drop, Keep, Outcome, Row
 from schemas.rows import StepRow, TraceRow, lineage
 
-VERSION = 2
+VERSION = 3
 
 SQL = "SELECT * FROM samples WHERE ('0x' || left(sample_id, 8))::BIGINT < $share * 4294967296"
 

@@ -1,23 +1,28 @@
 """Monte-Carlo tree search over a policy's steps, as a conversation: it asks for texts and is told them.
 
 What a step is, what follows from it and whether it ends the question is the caller's `Moves`; the search only decides
-where to look next. Iterations count from 1, and iteration 1 is one plain attempt at the question, so a question that
-the policy can answer at once costs one answer. Values are the share of attempts through a node that ended right, and
-they are what the selection uses: each attempt is backed up to the root. A question that stays unsolved is a result
-(`iterations` None, `censored_at` the budget), never a missing row.
+where to look next. Every iteration is one attempt at the question, counted from 1, and each is backed up to the root,
+so a node's value is the share of attempts through it that ended right. A step that ended the question is an attempt
+once: to count it again would measure nothing. A question that stays unsolved is a result (`iterations` None,
+`censored_at` what was tried), never a missing row.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
-from schemas.ids import content_id, seed_of
-from schemas.requests import Failed, Generate, Generated, Result
+from schemas.ids import seed_of
+from schemas.requests import Failed, Generate, Generated, Result, TokenLogprob
 
 S = TypeVar("S")
+
+Select: TypeAlias = Literal["uct", "puct", "visits"]
+Prior: TypeAlias = Literal["uniform", "policy"]
+Grow: TypeAlias = Literal["tried", "reached"]
+Stop: TypeAlias = Literal["first", "budget"]
 
 
 class Moves(Protocol[S]):
@@ -31,8 +36,14 @@ class Moves(Protocol[S]):
         """Ask the policy to go on as far as one turn goes."""
         ...
 
-    def advance(self, state: S, said: Generated) -> S:
-        """The state after the policy said that; observations of its tool calls included."""
+    def advance(self, state: S, said: Generated, *, cut: bool) -> S:
+        """The state after the policy said that; observations of its tool calls included. `cut`: it was asked for a
+        step, so the turn may go on behind it.
+        """
+        ...
+
+    def whole(self, state: S) -> bool:
+        """Whether a step may end here; False amid a tool call, which `rest` then brings to its end."""
         ...
 
     def verdict(self, state: S) -> bool | None:
@@ -42,9 +53,11 @@ class Moves(Protocol[S]):
 
 @dataclass(frozen=True)
 class Budget:
-    """How wide, how deep and how long. `exploration` is UCT's c; `stop` "first" ends at the first solution.
+    """How wide, how deep, how long, and where to look.
 
-    An attempt that has not ended after `attempt_turns` turns counts as wrong.
+    `exploration` is c of `score`, which `select` names; `prior` is puct's P. A leaf `grow`s children when it is `tried`
+    for the second time, or as soon as it is `reached`. `stop` "first" ends at the first solution. An attempt that has
+    not ended after `attempt_turns` turns counts as wrong.
     """
 
     iterations: int = 16
@@ -52,13 +65,16 @@ class Budget:
     depth: int = 8
     exploration: float = 1.4
     attempt_turns: int = 4
-    stop: Literal["first", "budget"] = "first"
+    stop: Stop = "first"
+    select: Select = "uct"
+    prior: Prior = "uniform"
+    grow: Grow = "tried"
 
 
 @dataclass
 class Node(Generic[S]):
     """A state in the tree. `path` is the child numbers from the root; tokens are those that the policy wrote from
-    here.
+    here. `logprob` is the mean natural-log probability of the step's tokens; None where nobody asked for it.
     """
 
     path: tuple[int, ...]
@@ -67,6 +83,7 @@ class Node(Generic[S]):
     correct: bool | None
     iteration: int
     parent: Node[S] | None = None
+    logprob: float | None = None
     visits: int = 0
     total: float = 0.0
     children: list[Node[S]] = field(default_factory=list)
@@ -79,177 +96,257 @@ class Node(Generic[S]):
         """Share of right attempts through this node; 0 before any."""
         return self.total / self.visits if self.visits else 0.0
 
+    @property
+    def spent(self) -> bool:
+        """Whether nothing new can come of it: it ended the question, and has been counted."""
+        return self.correct is not None and self.visits > 0
+
+
+@dataclass(frozen=True)
+class End(Generic[S]):
+    """An attempt that came to its end: the node that it went on from (or that is the end), when, and how."""
+
+    node: Node[S]
+    iteration: int
+    state: S
+    correct: bool
+
 
 @dataclass(frozen=True)
 class MctsResult(Generic[S]):
-    """`iterations` is the number of the first iteration that found a solution; when there was none, it is None and
-    `censored_at` is how many were tried. Tokens are the policy's own, for expansions and for attempts apart.
+    """A tree. `iterations` is the number of the first iteration that found a solution; when there was none, it is None
+    and `censored_at` is how many were tried. Tokens are the policy's own, for expansions and for attempts apart.
+    `failed` is the failure that ended the search before its time; what the tree says is then no measurement.
     """
 
     iterations: int | None
     censored_at: int | None
-    solutions: tuple[S, ...]
     nodes: tuple[Node[S], ...]
+    ends: tuple[End[S], ...]
     expansion_tokens: int
     attempt_tokens: int
     prompt_tokens: int
+    failed: Failed | None = None
 
-    def rows(self, sample_id: str, policy: str) -> list[dict[str, object]]:
-        """Rows of the table `tree_nodes`, parents before children."""
+    @property
+    def root(self) -> Node[S]:
+        """Where the search began: its value is the share of iterations that ended right."""
+        return self.nodes[0]
 
-        def id_of(node: Node[S]) -> str:
-            return content_id("tree_node", [sample_id, policy, node.path])
-
-        return [
-            {
-                "node_id": id_of(node),
-                "sample_id": sample_id,
-                "policy": policy,
-                "parent_id": id_of(node.parent) if node.parent else None,
-                "depth": len(node.path),
-                "text": node.text,
-                "visits": node.visits,
-                "value": node.value,
-                "terminal": node.correct is not None,
-                "correct": node.correct,
-                "iteration": node.iteration,
-                "expansion_tokens": node.expansion_tokens,
-                "rollout_tokens": node.attempt_tokens,
-            }
-            for node in self.nodes
-        ]
+    @property
+    def solutions(self) -> tuple[End[S], ...]:
+        """The attempts that ended right, steps that ended the question at once included."""
+        return tuple(end for end in self.ends if end.correct)
 
 
-Asking = Generator[list[Generate], list[Result], MctsResult[S] | Failed]
+Told: TypeAlias = Generator[list[Generate], list[Result], Failed | None]
 
 
-def search(start: S, moves: Moves[S], budget: Budget, *, search_id: str, seed: int) -> Asking[S]:
-    """Search from `start`; yields requests, is sent their results, returns the tree or the failure that ended it.
+def search(
+    start: S, moves: Moves[S], budget: Budget, *, search_id: str, seed: int
+) -> Generator[list[Generate], list[Result], MctsResult[S]]:
+    """Search from `start`; yields requests, is sent their results, returns the tree.
 
     A prompt that grew too long for the model ends its line as wrong; every other failure ends the search, because a
     tree with holes in it measures the server and not the question. `search_id` begins every request id; equal seeds
     ask equal things.
     """
-    root = Node((), start, "", moves.verdict(start), 0)
-    run = _Run(root, moves, budget, search_id, seed)
+    run = _Run(Node((), start, "", moves.verdict(start), 0), moves, budget, search_id, seed)
     for iteration in range(1, budget.iterations + 1):
-        node = _descend(root, budget)
-        if _grows(node, budget):
-            failed = yield from run.expand(node, iteration)
-            if failed:
-                return failed
-            node = next((child for child in node.children if child.visits == 0), node)
-        right = node.correct
-        if right is None:
-            ended = yield from run.attempt(node, iteration)
-            if isinstance(ended, Failed):
-                return ended
-            right = ended
-        _back_up(node, float(right))
-        if run.solutions and run.solved_at is None:
-            run.solved_at = iteration
-        if run.solutions and budget.stop == "first":
-            break
-    return run.result()
+        failed = yield from run.iterate(iteration)
+        if failed or (run.solved_at and budget.stop == "first"):
+            return run.result(failed)
+    return run.result(None)
+
+
+def score(child: Node[S], tried: int, prior: float, budget: Budget) -> float:
+    """How much the search wants to go on from a child whose parent was tried so often (N, and the child n times).
+
+    `uct`: value + c·√(ln N / n), an untried child before all others (Kocsis & Szepesvári 2006). `puct`:
+    value + c·P·√N / (1 + n), as in AlphaZero (arXiv 1712.01815). `visits`: √N / (1 + n), by which ThinkLite-VL selects
+    (arXiv 2504.07934); its factor c is the same for all children, so it decides nothing.
+    """
+    if budget.select == "visits":
+        return math.sqrt(tried) / (1 + child.visits)
+    if budget.select == "puct":
+        return child.value + budget.exploration * prior * math.sqrt(tried) / (1 + child.visits)
+    if not child.visits:
+        return math.inf
+    return child.value + budget.exploration * math.sqrt(math.log(tried) / child.visits)
+
+
+def priors(children: Sequence[Node[S]], kind: Prior) -> list[float]:
+    """P of each child; they add up to 1.
+
+    `policy`: in proportion to the probability that the policy gives to the step's tokens, their geometric mean, so that
+    a longer step is not thought less likely for its length.
+    """
+    weights = [math.exp(child.logprob or 0.0) if kind == "policy" else 1.0 for child in children]
+    return [weight / sum(weights) for weight in weights]
 
 
 def _grows(node: Node[S], budget: Budget) -> bool:
-    """A node grows children when it is tried for the second time (until then one attempt says as much for less), and
-    more of them after about 2, 8, 18 ... visits per child asked for: were it only once, a node whose first steps are
-    all wrong could never be got right.
+    """Whether children are due. `reached`: once, before anything is tried from here. `tried`: when it is tried for the
+    second time (until then one attempt says as much for less), and more of them after about 2, 8, 18 ... visits per
+    child asked for: were it only once, a node whose first steps are all wrong could never be got right.
     """
-    due = 1 + int(math.sqrt(node.visits / (2 * budget.children))) if node.visits else 0
+    due = 1
+    if budget.grow == "tried":
+        due = 1 + int(math.sqrt(node.visits / (2 * budget.children))) if node.visits else 0
     return node.correct is None and node.expansions < due and len(node.path) < budget.depth
 
 
+def _best(node: Node[S], among: Sequence[Node[S]], budget: Budget) -> Node[S]:
+    """The child with the highest score; the one that was said first, of equals."""
+    chances = dict(zip(map(id, node.children), priors(node.children, budget.prior), strict=True))
+    return max(among, key=lambda child: score(child, node.visits, chances[id(child)], budget))
+
+
 def _descend(root: Node[S], budget: Budget) -> Node[S]:
-    """Follow the highest upper confidence bound to a node that grows or has no children; an untried child comes
-    first.
-    """
+    """Follow the highest score to a node that grows, or from which there is no other way on than an attempt."""
     node = root
-    while node.children and not _grows(node, budget):
-        fresh = next((child for child in node.children if child.visits == 0), None)
-        if fresh is not None:
-            return fresh
-        scale = budget.exploration * math.sqrt(math.log(node.visits))
-        node = max(node.children, key=lambda child: child.value + scale / math.sqrt(child.visits))
+    while not _grows(node, budget):
+        open_ways = [child for child in node.children if not child.spent]
+        if not open_ways:
+            break
+        node = _best(node, open_ways, budget)
     return node
 
 
-def _back_up(node: Node[S], value: float) -> None:
-    step: Node[S] | None = node
-    while step is not None:
-        step.visits += 1
-        step.total += value
-        step = step.parent
+def _back_up(node: Node[S] | None, value: float) -> None:
+    while node is not None:
+        node.visits += 1
+        node.total += value
+        node = node.parent
+
+
+@dataclass(eq=False)
+class _Step(Generic[S]):
+    """A next step as it is being said."""
+
+    number: int
+    text: str
+    state: S
+    logprobs: tuple[TokenLogprob, ...]
+
+    @property
+    def logprob(self) -> float | None:
+        known = [token.logprob for token in self.logprobs if token.logprob is not None]
+        return sum(known) / len(known) if known else None
 
 
 class _Run(Generic[S]):
     """What one search has spent and found."""
 
     def __init__(self, root: Node[S], moves: Moves[S], budget: Budget, search_id: str, seed: int) -> None:
-        self.nodes = [root]
-        self.solutions: list[S] = []
+        self._nodes, self._ends = [root], list[End[S]]()
         self.solved_at: int | None = None
-        self.prompt_tokens = 0
+        self._prompt_tokens = 0
         self._moves, self._budget, self._id, self._seed = moves, budget, search_id, seed
 
-    def expand(self, node: Node[S], iteration: int) -> Generator[list[Generate], list[Result], Failed | None]:
-        """Give the node new children: distinct next steps, in the order in which they were first said."""
-        asked = [
-            self._moves.step(node.state, f"{self._id}/{iteration}/step/{number}", self._draw(iteration, "step", number))
-            for number in range(self._budget.children)
-        ]
-        answers = yield asked
-        node.expansions += 1
-        known = {child.text for child in node.children}
-        said: dict[str, Generated] = {}
-        for answer in answers:
-            if isinstance(answer, Generated):
-                node.expansion_tokens += answer.completion_tokens
-                self.prompt_tokens += answer.prompt_tokens
-                if answer.text not in known:
-                    said.setdefault(answer.text, answer)
-            elif isinstance(answer, Failed) and answer.kind != "too_long":
-                return answer
-        for number, (text, answer) in enumerate(said.items(), start=len(node.children)):
-            state = self._moves.advance(node.state, answer)
-            child = Node((*node.path, number), state, text, self._moves.verdict(state), iteration, node)
-            node.children.append(child)
-            self.nodes.append(child)
-            if child.correct:
-                self.solutions.append(state)
+    def iterate(self, iteration: int) -> Told:
+        """One attempt, from where the tree wants it, backed up to the root."""
+        node = _descend(self._nodes[0], self._budget)
+        if _grows(node, self._budget):
+            failed = yield from self._expand(node, iteration)
+            if failed:
+                return failed
+            fresh = [child for child in node.children if not child.visits]
+            node = _best(node, fresh, self._budget) if fresh else node
+        right = node.correct
+        if right is None:
+            ended = yield from self._attempt(node, iteration)
+            if isinstance(ended, Failed):
+                return ended
+            right = ended
+        _back_up(node, float(right))
         return None
 
-    def attempt(self, node: Node[S], iteration: int) -> Generator[list[Generate], list[Result], bool | Failed]:
+    def result(self, failed: Failed | None) -> MctsResult[S]:
+        """The tree as it is."""
+        return MctsResult(
+            iterations=self.solved_at,
+            censored_at=None if self.solved_at else self._nodes[0].visits,
+            nodes=tuple(self._nodes),
+            ends=tuple(self._ends),
+            expansion_tokens=sum(node.expansion_tokens for node in self._nodes),
+            attempt_tokens=sum(node.attempt_tokens for node in self._nodes),
+            prompt_tokens=self._prompt_tokens,
+            failed=failed,
+        )
+
+    def _expand(self, node: Node[S], iteration: int) -> Told:
+        """Give the node new children: distinct next steps, in the order in which they were first said."""
+        node.expansions += 1
+        begun = [_Step(number, "", node.state, ()) for number in range(self._budget.children)]
+        requests = [self._moves.step(each.state, *self._name(iteration, "step", each.number)) for each in begun]
+        said = yield from self._hear(node, begun, requests, cut=True)
+        if isinstance(said, Failed):
+            return said
+        cut = [each for each in said if not self._moves.whole(each.state)]
+        if cut:
+            requests = [self._moves.rest(each.state, *self._name(iteration, "call", each.number)) for each in cut]
+            ended = yield from self._hear(node, cut, requests, cut=False)
+            if isinstance(ended, Failed):
+                return ended
+            said = [each for each in said if each not in cut or each in ended]
+        known = {child.text for child in node.children}
+        for each in said:
+            if each.text not in known:
+                known.add(each.text)
+                self._grow(node, each, iteration)
+        return None
+
+    def _hear(
+        self, node: Node[S], steps: list[_Step[S]], requests: list[Generate], *, cut: bool
+    ) -> Generator[list[Generate], list[Result], list[_Step[S]] | Failed]:
+        """The steps with what was said of them; those for which the model had no room are left out."""
+        heard = []
+        for each, answer in zip(steps, (yield requests), strict=True):
+            if isinstance(answer, Generated):
+                node.expansion_tokens += answer.completion_tokens
+                self._prompt_tokens += answer.prompt_tokens
+                each.text += answer.text
+                each.state = self._moves.advance(each.state, answer, cut=cut)
+                each.logprobs += answer.logprobs or ()
+                heard.append(each)
+            elif isinstance(answer, Failed) and answer.kind != "too_long":
+                return answer
+        return heard
+
+    def _grow(self, node: Node[S], said: _Step[S], iteration: int) -> None:
+        if self._budget.prior == "policy" and said.logprob is None:
+            raise ValueError("prior: policy needs log-probabilities, and the worker gave none; take prior: uniform")
+        path = (*node.path, len(node.children))
+        right = self._moves.verdict(said.state)
+        child = Node(path, said.state, said.text, right, iteration, node, said.logprob)
+        node.children.append(child)
+        self._nodes.append(child)
+        if right is not None:
+            self._end(child, iteration, said.state, right)
+
+    def _attempt(self, node: Node[S], iteration: int) -> Generator[list[Generate], list[Result], bool | Failed]:
         """Play on from the node to an end; the attempt's own states are not kept in the tree."""
         state = node.state
         for turn in range(self._budget.attempt_turns):
-            request_id = f"{self._id}/{iteration}/rest/{turn}"
-            (answer,) = yield [self._moves.rest(state, request_id, self._draw(iteration, "rest", turn))]
+            (answer,) = yield [self._moves.rest(state, *self._name(iteration, "rest", turn))]
             if isinstance(answer, Failed):
                 return False if answer.kind == "too_long" else answer
             assert isinstance(answer, Generated)
             node.attempt_tokens += answer.completion_tokens
-            self.prompt_tokens += answer.prompt_tokens
-            state = self._moves.advance(state, answer)
+            self._prompt_tokens += answer.prompt_tokens
+            state = self._moves.advance(state, answer, cut=False)
             right = self._moves.verdict(state)
             if right is not None:
-                if right:
-                    self.solutions.append(state)
+                self._end(node, iteration, state, right)
                 return right
         return False
 
-    def result(self) -> MctsResult[S]:
-        return MctsResult(
-            iterations=self.solved_at,
-            censored_at=None if self.solved_at else self.nodes[0].visits,
-            solutions=tuple(self.solutions),
-            nodes=tuple(self.nodes),
-            expansion_tokens=sum(node.expansion_tokens for node in self.nodes),
-            attempt_tokens=sum(node.attempt_tokens for node in self.nodes),
-            prompt_tokens=self.prompt_tokens,
-        )
+    def _end(self, node: Node[S], iteration: int, state: S, right: bool) -> None:
+        self._ends.append(End(node, iteration, state, right))
+        if right and self.solved_at is None:
+            self.solved_at = iteration
 
-    def _draw(self, iteration: int, kind: str, number: int) -> int:
-        return seed_of(self._seed, self._id, iteration, kind, number)
+    def _name(self, iteration: int, kind: str, number: int) -> tuple[str, int]:
+        """Id and seed of a request."""
+        return f"{self._id}/{iteration}/{kind}/{number}", seed_of(self._seed, self._id, iteration, kind, number)

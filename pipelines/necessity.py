@@ -27,7 +27,7 @@ from pipelines.toolloop import Asking, together
 from pipelines.tools.replay import replay
 from schemas.outcome import Drop, Keep, Outcome, Row
 
-VERSION = 1
+VERSION = 2
 
 SQL = """
 SELECT s.*, t.trace_id, t.origin, t.steps
@@ -35,7 +35,7 @@ FROM samples s JOIN clusters c ON c.sample_id = s.sample_id
 JOIN (
     SELECT DISTINCT ON (t.sample_id) t.sample_id, t.trace_id, t.origin, t.steps
     FROM traces t JOIN checks k ON k.trace_id = t.trace_id
-    WHERE t.origin <> 'reflection'
+    WHERE t.wrong_steps IS NULL
     AND len(list_filter(t.steps, lambda step: step.kind = 'observation' AND step.image_id IS NOT NULL)) > 0
     ORDER BY t.sample_id, t.origin, t.trace_id
 ) t ON t.sample_id = s.sample_id

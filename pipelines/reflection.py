@@ -1,5 +1,8 @@
 """Wrong, then right: two attempts of one policy at one sample as a trace that takes its first answer back.
 
+Two attempts may have begun alike, as lines of a search tree do: what both did is told once, and the right one goes on
+from there (backtracking).
+
 Why the policy's own: supervised on errors that somebody else made or that were planted, a model learns to mend those
 and not its own (SCoRe, arXiv 2409.12917; arXiv 2512.02389). So both branches are rollouts, step by step, and only two
 sentences are ours: one says what the wrong attempt answered, one takes it back. They claim nothing that the two
@@ -48,9 +51,20 @@ RECOGNITIONS: dict[str, tuple[str, ...]] = {
         "No, {answer} is wrong. Once more from the start.",
         "Hold on, it is not {answer}. Let me start over.",
     ),
+    "from": (
+        "Wait, that is not right. I go back to “{place}” and go on otherwise.",
+        "No, {answer} is wrong. Back to “{place}”, and another way from there.",
+        "Hold on, it is not {answer}. Once more from “{place}”.",
+    ),
+    "earlier": (
+        "Wait, that is not right. I go back some steps and go on otherwise.",
+        "No, {answer} is wrong. Back some steps, and another way from there.",
+        "Hold on, it is not {answer}. Once more, from some steps before.",
+    ),
 }
 """How it is taken back. `looks`: only the right attempt called a tool. `elsewhere`: both did, and what the right one's
-first call showed is nothing that the wrong one saw. `anew`: neither holds, so nothing more is claimed."""
+first call showed is nothing that the wrong one saw. `anew`: neither holds, so nothing more is claimed. `from`: both had
+come as far as `place`, a step of theirs. `earlier`: they had a beginning in common, and nothing names its end."""
 
 LONGEST = 80
 """Characters of an answer that fits into a sentence."""
@@ -58,27 +72,34 @@ LONGEST = 80
 
 @dataclass(frozen=True)
 class Reflection:
-    """Steps of a trace, of which the first `wrong_steps` are the wrong attempt with what it claimed."""
+    """Steps of a trace, of which the first `wrong_steps` are the wrong attempt with what it claimed; the first
+    `shared_steps` of those belong to the right attempt as well.
+    """
 
     steps: tuple[dict[str, Any], ...]
     wrong_steps: int
+    shared_steps: int = 0
 
 
-def reflect(wrong: Steps, answer: str, right: Steps, own: int, seed: int) -> Reflection:
+def reflect(
+    wrong: Steps, answer: str, right: Steps, own: int, seed: int, shared: Steps = (), place: str = ""
+) -> Reflection:
     """Both attempts as one trace; `own` pictures are the sample's.
 
-    `wrong` and `right` are whole episodes that end in an answer; `answer` is the wrong one, as text. Raises
-    `ValueError` for an episode that ends in none.
+    `wrong` and `right` are what follows the `shared` steps, and end in an answer; `answer` is the wrong one, as text.
+    `place` is the last step that both took of a turn that they had only begun. Raises `ValueError` for an attempt that
+    ends in no answer.
     """
     for name, steps in (("wrong", wrong), ("right", right)):
         if not steps or steps[-1]["kind"] != "answer":
             raise ValueError(f"the {name} attempt does not end in an answer")
     draw = random.Random(f"reflection:{seed}")
     claim = draw.choice(CLAIMS).format(answer=answer)
-    taken_back = draw.choice(RECOGNITIONS[difference(wrong, right)]).format(answer=answer)
-    before = [*map(dict, wrong[:-1]), step("thought", claim)]
-    after = [step("thought", taken_back), *moved(right, own, pictures_made(wrong))]
-    return Reflection((*before, *after), len(before))
+    kind = "from" if place else "earlier" if shared else difference(wrong, right)
+    taken_back = draw.choice(RECOGNITIONS[kind]).format(answer=answer, place=place)
+    before = [*map(dict, shared), *map(dict, wrong[:-1]), step("thought", claim)]
+    after = [step("thought", taken_back), *moved(right, own + pictures_made(shared), pictures_made(wrong))]
+    return Reflection((*before, *after), len(before), len(shared))
 
 
 def speakable(answer: str) -> bool:
@@ -88,10 +109,13 @@ def speakable(answer: str) -> bool:
 
 def proven_wrong(trace: Mapping[str, Any], sample: Mapping[str, Any]) -> bool:
     """Whether a reflection (a row of `traces`) begins as it says: its wrong steps end in a claim that names the wrong
-    answer, the sample's verifier rejects that answer, and the next step is a thought that may take it back.
+    answer, the sample's verifier rejects that answer, and the next step is a thought that may take it back. What both
+    attempts share is whole turns.
     """
-    steps, count = trace["steps"], trace["wrong_steps"] or 0
-    if not 0 < count < len(steps) or trace["wrong_answer"] is None:
+    steps, count, shared = trace["steps"], trace["wrong_steps"] or 0, trace.get("shared_steps") or 0
+    if not 0 <= shared < count < len(steps) or trace["wrong_answer"] is None:
+        return False
+    if shared and steps[shared - 1]["kind"] != "observation":
         return False
     said = written(json.loads(trace["wrong_answer"]))
     claim, reply = steps[count - 1], steps[count]

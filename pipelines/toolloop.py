@@ -96,23 +96,33 @@ def converse(
             completion_tokens += result.completion_tokens
             texts.append(result.text)
             came = place.step(trajectory, result.text)
-            steps += came.said
             if came.seen is None:
-                answer = extract(result.text, pattern)
-                if answer is not None:  # boxed, tagged or found by the pattern: the trace holds what verifiers read
-                    if came.said and came.said[-1]["kind"] == "answer":
-                        steps.pop()
-                    steps.append(step("answer", untagged(answer)))
-                finish = "answer" if answer is not None else "length" if result.finish == "length" else "silent"
+                said, answer, finish = conclude(came.said, result.text, result.finish, pattern)
+                steps += said
                 return Episode(tuple(steps), tuple(texts), answer, finish, prompt_tokens, completion_tokens)
             made = came.seen.image
-            steps.append(observation(None if made is None else add_image(made), came.seen.text))
+            steps += [*came.said, observation(None if made is None else add_image(made), came.seen.text)]
     except Lost as error:  # no fault of the model's: no attempt was made
         failed = Failed("tools", str(error), transient=True)
         return Episode(tuple(steps), tuple(texts), None, "failed", prompt_tokens, completion_tokens, failed)
     finally:  # also where the row fails and nobody asks for the rest
         place.release(trajectory)
     return Episode(tuple(steps), tuple(texts), None, "turns", prompt_tokens, completion_tokens)
+
+
+def conclude(
+    said: Sequence[dict[str, Any]], text: str, finish: str, pattern: str | None = None
+) -> tuple[list[dict[str, Any]], str | None, str]:
+    """The steps of a turn that called no tool, its answer where it gave one, and how the attempt ended
+    (`Episode.finish`); `finish` is how the text did (`Generated.finish`).
+
+    Boxed, tagged or found by the pattern: the steps hold what verifiers read.
+    """
+    answer = extract(text, pattern)
+    if answer is None:
+        return list(said), None, "length" if finish == "length" else "silent"
+    kept = said[:-1] if said and said[-1]["kind"] == "answer" else said
+    return [*kept, step("answer", untagged(answer))], answer, "answer"
 
 
 def together(askings: Sequence[Asking[T]]) -> Asking[list[T]]:

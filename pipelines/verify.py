@@ -8,9 +8,9 @@ is luck. A program in a trace is run again only where the recipe says so, and in
 
 Reads `traces` with their `samples`. Writes `checks`. A drop names the first rule that did not hold: `altered_trace`,
 `altered_sample`, `altered_picture` (`pipelines.seals`), `program` (where none may be run), `bad_call`,
-`replay_mismatch` (value: observations that agree, threshold: actions), `not_wrong` (the first attempt of a
-reflection), `no_answer`, `wrong_answer`, `no_verdict`, `region_missed` (value: the share of the region that was in
-view).
+`replay_mismatch` (value: observations that agree, threshold: actions), `not_wrong` (the wrong attempt of a reflection
+or of backtracking), `no_answer`, `wrong_answer`, `no_verdict`, `region_missed` (value: the share of the region that was
+in view).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from pipelines.tools.tool import pixel_box
 from pipelines.verifiers import verify_row
 from schemas.outcome import Drop, Keep, Outcome, Row
 
-VERSION = 2
+VERSION = 3
 
 SQL = """
 SELECT t.trace_id, t.origin, t.steps, t AS trace, s.*
@@ -44,6 +44,10 @@ Box = tuple[float, float, float, float]
 
 IN_PLACE = {"draw_line", "draw_box", "mark_point", "label", "select_frame"}
 """Tools after which everything is still in view, where it was."""
+
+
+CORRECTING = ("reflection", "backtracking")
+"""Origins of traces that take a wrong answer back."""
 
 
 class Parameters(BaseModel):
@@ -61,7 +65,7 @@ def run(row: dict[str, Any], p: Parameters, ctx: Context) -> Outcome:
     pictures = [ctx.image(image) for image in row["image_ids"]]
     if altered := broken_seal(row["trace"], row, pictures):
         return Drop(altered)
-    if row["origin"] == "reflection" and not proven_wrong(row["trace"], row):
+    if row["origin"] in CORRECTING and not proven_wrong(row["trace"], row):
         return Drop("not_wrong")
     if not p.programs and any(step["tool"] == python.TOOL.name for step in steps):
         return Drop("program")
@@ -75,7 +79,8 @@ def run(row: dict[str, Any], p: Parameters, ctx: Context) -> Outcome:
     verdict = verify_row(f"<answer>{steps[-1]['text']}</answer>", row)
     if not verdict.correct:
         return Drop("no_verdict" if verdict.correct is None else "wrong_answer", verdict.score)
-    seen = region_share(row["region"], steps, again.images, row["trace"]["wrong_steps"] or 0)
+    astray = range(row["trace"]["shared_steps"] or 0, row["trace"]["wrong_steps"] or 0)
+    seen = region_share(row["region"], steps, again.images, astray)
     if seen is not None and seen < p.coverage:
         return Drop("region_missed", seen, p.coverage)
     return Keep(
@@ -93,22 +98,22 @@ def run(row: dict[str, Any], p: Parameters, ctx: Context) -> Outcome:
 
 
 def region_share(
-    region: str | None, steps: Sequence[Row], images: Sequence[Image.Image], since: int = 0
+    region: str | None, steps: Sequence[Row], images: Sequence[Image.Image], astray: range = range(0)
 ) -> float | None:
     """The smallest share of a declared box that some view of the trace contains, over all boxes.
 
-    `images` are the sample's pictures, then those that tools made. Views taken before step `since` do not count: they
-    belong to a wrong attempt. None where nothing is declared or nothing was cut out.
+    `images` are the sample's pictures, then those that tools made. Views taken in steps of `astray` do not count: they
+    belong to a wrong attempt alone. None where nothing is declared or nothing was cut out.
     """
     boxes = [tuple(entry["box"]) for entry in json.loads(region)] if region else []
-    views = [view for view in _views(steps, images, since) if view is not None]
+    views = [view for view in _views(steps, images, astray) if view is not None]
     if not boxes or not views:
         return None
     return min(max(_share(box, view) for view in views) for box in boxes)
 
 
-def _views(steps: Sequence[Row], images: Sequence[Image.Image], since: int) -> list[Box | None]:
-    """What each cutting action from step `since` on shows, in pixels of picture 1; None where it cannot be said."""
+def _views(steps: Sequence[Row], images: Sequence[Image.Image], astray: range) -> list[Box | None]:
+    """What each cutting action outside `astray` shows, in pixels of picture 1; None where it cannot be said."""
     made = [
         (index, step)
         for index, (step, seen) in enumerate(pairwise(steps))
@@ -127,7 +132,7 @@ def _views(steps: Sequence[Row], images: Sequence[Image.Image], since: int) -> l
                 frame = _inside(frame, zoom.box_of(arguments, size), size)
             else:
                 frame = _inside(frame, pixel_box(arguments.bbox_2d, size), size)
-            if index >= since:
+            if index not in astray:
                 views.append(frame)
         elif step["tool"] not in IN_PLACE:
             frame = None

@@ -199,6 +199,20 @@ TABLES: dict[str, pa.Schema] = {
         distance=_float,
         proof=_json,
     ),
+    "detectability": _schema(  # per injection: what readers without the picture made of it
+        injection_id=_text,
+        sample_id=_text,
+        image_id=_text,
+        part=_text,  # of the pictures: first | second | held; null for an unchanged caption
+        candidates=_int,  # phrases to choose from
+        before_ngrams=_float,  # share of the other candidates that look less false
+        before_surprise=_float,
+        before_meaning=_float,
+        after_ngrams=_float,  # the same by detectors fitted on what the filter left; only of what is left of `held`
+        after_surprise=_float,
+        after_meaning=_float,
+        kept=_bool,
+    ),
     "difficulty": _schema(
         sample_id=_text,
         policy=_text,

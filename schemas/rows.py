@@ -107,22 +107,24 @@ class StepRow(Strict):
 class TraceRow(Strict):
     """A reasoning trace; its id covers the sample, the steps (observations by their pixels) and the answer.
 
-    A reflection begins with a wrong attempt: its first `wrong_steps` steps, which came to `wrong_answer`.
+    A reflection begins with a wrong attempt: its first `wrong_steps` steps, which came to `wrong_answer`. In
+    backtracking the first `shared_steps` of those belong to the right attempt as well.
     """
 
     sample_id: str
-    origin: str = Field(pattern="^(oracle|policy|reflection)$")
+    origin: str = Field(pattern="^(oracle|policy|reflection|tree|backtracking)$")
     steps: Sequence[StepRow]
     answer: Any
     producer: dict[str, Any]
     wrong_steps: int | None = None
     wrong_answer: Any = None
+    shared_steps: int | None = None
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> TraceRow:
         """A row of table `traces`; `.row()` gives it the id of its content. Raises `ValueError` where it is none."""
         texts = {name: json.loads(row[name]) for name in ("answer", "producer", "wrong_answer") if row.get(name)}
-        plain = {name: row[name] for name in ("sample_id", "origin", "wrong_steps") if name in row}
+        plain = {name: row[name] for name in ("sample_id", "origin", "wrong_steps", "shared_steps") if name in row}
         return cls(**plain, **texts, steps=[StepRow.of(step) for step in row["steps"]])
 
     def row(self) -> dict[str, Any]:
@@ -135,6 +137,8 @@ class TraceRow(Strict):
         if self.wrong_steps is not None:
             wrong = canonical_json(self.wrong_answer)
             identity += [self.wrong_steps, wrong]
+        if self.shared_steps is not None:
+            identity.append(self.shared_steps)
         return {
             "trace_id": content_id("trace", identity),
             "sample_id": self.sample_id,
@@ -144,6 +148,7 @@ class TraceRow(Strict):
             "producer": producer,
             "wrong_steps": self.wrong_steps,
             "wrong_answer": wrong,
+            "shared_steps": self.shared_steps,
         }
 
 

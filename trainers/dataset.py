@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Wrong: TypeAlias = Literal["masked", "taught"]
-"""What a training does with the wrong attempt that a reflection begins with."""
+"""What a training does with the wrong attempt of a reflection or of backtracking."""
 
 LESSONS = """
-SELECT s.*, t.trace_id, t.steps, t.wrong_steps
+SELECT s.*, t.trace_id, t.steps, t.wrong_steps, t.shared_steps
 FROM curated c
 JOIN (SELECT DISTINCT ON (sample_id) * FROM samples ORDER BY sample_id) s USING (sample_id)
 JOIN (SELECT DISTINCT ON (trace_id) * FROM traces ORDER BY trace_id) t USING (trace_id)
@@ -48,7 +48,8 @@ class NothingToLearn(ValueError):
 
 
 def lessons(tables: Mapping[str, pa.Table], arm: str) -> list[dict[str, Any]]:
-    """The sft split of an arm in curated order: columns of `samples`, with `trace_id`, `steps` and `wrong_steps`.
+    """The sft split of an arm in curated order: columns of `samples`, with `trace_id`, `steps`, `wrong_steps`
+    and `shared_steps`.
 
     Reads tables `curated`, `samples`, `traces`. Raises `NothingToLearn`, or `ValueError` if a row has lost its trace.
     """
@@ -79,7 +80,8 @@ def _joined(tables: Mapping[str, pa.Table], arm: str, split: str, sql: str) -> l
 def taught(row: Mapping[str, Any], style: Style = "plain", wrong: Wrong = "masked") -> tuple[Message, ...]:
     """A lesson as the conversation that the model is to continue at every assistant turn.
 
-    What a reflection does before it recognises its error is read and not learned from where `wrong` is `masked`.
+    What a reflection does before it recognises its error is read and not learned from where `wrong` is `masked`; what
+    the right attempt did as well is.
     """
     whole = conversation(row, row["steps"], style=style)
     count = row.get("wrong_steps") or 0
@@ -88,8 +90,9 @@ def taught(row: Mapping[str, Any], style: Style = "plain", wrong: Wrong = "maske
     before = conversation(row, row["steps"][:count], style=style)
     # Its last turn goes on in the whole, behind a line break, which belongs to what went before.
     ends = len(before[-1].text) + 1
-    masked = [replace(turn, untaught=len(turn.text)) for turn in before[:-1]]
-    return (*masked, replace(whole[len(before) - 1], untaught=ends), *whole[len(before) :])
+    shared = len(conversation(row, row["steps"][: row.get("shared_steps") or 0], style=style))
+    masked = [replace(turn, untaught=len(turn.text)) for turn in before[shared:-1]]
+    return (*before[:shared], *masked, replace(whole[len(before) - 1], untaught=ends), *whole[len(before) :])
 
 
 class Album:

@@ -19,7 +19,7 @@ from pipelines.toolloop import Asking
 from schemas.ids import content_id
 from schemas.outcome import Keep, Outcome
 
-VERSION = 2
+VERSION = 3
 
 SQL = "SELECT bank || ':' || sample_id AS question_id, * FROM banks WHERE role = 'evaluation'"
 

@@ -43,7 +43,7 @@ SELECT sample_id, proof, paid, unpaid FROM (
 ) FULL JOIN (
     SELECT sample_id, arg_min(struct_pack(id := trace_id, by := t.origin, steps := steps), trace_id) AS proof
     FROM traces t JOIN (SELECT DISTINCT trace_id FROM checks WHERE correct) USING (trace_id)
-    WHERE len(list_filter(steps, lambda step: step.kind = 'action')) = 0 AND t.origin <> 'reflection'
+    WHERE len(list_filter(steps, lambda step: step.kind = 'action')) = 0 AND t.wrong_steps IS NULL
     GROUP BY sample_id
 ) USING (sample_id)
 """

@@ -150,6 +150,19 @@ def test_necessity_is_measured_where_a_recipe_asks_for_it(tmp_path: Path) -> Non
     assert {name for name in before if nodes[name].key == before[name]} >= {"r1/difficulty", "r1/influence"}
 
 
+def test_trees_are_linearised_where_a_recipe_asks_for_it_and_proven_before_they_are_chosen_from(tmp_path: Path) -> None:
+    before = planned(tmp_path)
+    assert not {"r1/linearise", "r1/verify_trees"} & before.keys()
+    recipe = load(rounds.write_recipe(tmp_path), {"stages.linearise": {"backtracking": 2}})
+    nodes = make_plan(recipe, Lake(tmp_path / "lake")).nodes
+    assert nodes["r1/linearise"].inputs[-1] == "r1/difficulty"
+    assert nodes["r1/verify_trees"].inputs == (*nodes["r1/linearise"].inputs[:-1], "r1/linearise")
+    for reader in ("influence", "curate", "sft", "control_sft"):
+        assert "r1/linearise" in nodes[f"r1/{reader}"].inputs
+    assert {"r1/verify", "r1/verify_trees"} <= set(nodes["r1/curate"].inputs)
+    assert nodes["r1/difficulty"].key == before["r1/difficulty"]
+
+
 def test_a_stricter_screen_reads_no_picture_again(tmp_path: Path) -> None:
     before, after = (planned(tmp_path, stages__screen={"confidence": value}) for value in (0.5, 0.9))
     assert before["look"] == after["look"] and before["screen"] != after["screen"]

@@ -32,3 +32,14 @@ def test_a_reflection_says_which_steps_are_the_wrong_attempt(capsys: pytest.Capt
     ]
     assert lines[first + 7] == ["answer", "red"]
     assert "p oracle 0 of 8 (0.00 to 0.32) 7 of 8 (0.53 to 0.98) True".split() in lines
+
+
+def test_backtracking_says_where_the_wrong_attempt_leaves_the_other(capsys: pytest.CaptureFixture[str]) -> None:
+    shared = [step("thought", "look"), step("observation", "seen")]
+    made = reflect([step("answer", "blue")], "blue", [step("answer", "red")], 1, 0, shared)
+    counts = {"wrong_steps": made.wrong_steps, "shared_steps": made.shared_steps}
+    row, trace = sample("i" * 32), {"trace_id": "t" * 32, "origin": "backtracking", "steps": made.steps, **counts}
+    SampleView(row["sample_id"], dict.fromkeys(TABLES, []) | {"samples": [row], "traces": [trace]}).print()
+    firsts = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.strip()]
+    told = ["thought", "observation", "the", "thought", "taken", "thought", "answer"]
+    assert firsts[firsts.index("trace") + 1 :] == told

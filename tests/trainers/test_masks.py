@@ -104,25 +104,36 @@ def test_sft_learns_the_assistants_words_and_their_ends_and_nothing_else(
 
 
 @settings(max_examples=60, deadline=None)
-@given(wrong=attempts("blue"), right=attempts("red"), place=st.integers(0, 11), seed=st.integers(0, 99))
-def test_of_a_reflection_sft_learns_what_follows_the_wrong_attempt_or_all_by_a_stated_parameter(
+@given(
+    wrong=attempts("blue"),
+    right=attempts("red"),
+    alike=st.booleans(),
+    place=st.integers(0, 11),
+    seed=st.integers(0, 99),
+)
+def test_of_a_reflection_sft_learns_what_is_not_the_wrong_attempts_alone_or_all_by_a_stated_parameter(
     encode: Encode,
     room: Classroom,
     wrong: list[dict[str, Any]],
     right: list[dict[str, Any]],
+    alike: bool,
     place: int,
     seed: int,
 ) -> None:
+    """`alike`: both attempts have begun with the same call, as in backtracking."""
     row = dict(room.lessons[place])
-    made = reflect(observed(row, room, wrong), "blue", right, len(row["image_ids"]), seed)
+    begun = [step("thought", "turned"), step("action", None, "rotate", {"angle": 180})] if alike else []
+    shared = observed(row, room, begun)
+    astray = observed(row, room, [*begun, *wrong])[len(shared) :]
+    made = reflect(astray, "blue", right, len(row["image_ids"]), seed, shared)
     row |= {"steps": observed(row, room, [s for s in made.steps if s["kind"] != "observation"])}
-    row["wrong_steps"] = made.wrong_steps
+    row |= {"wrong_steps": made.wrong_steps, "shared_steps": made.shared_steps}
     assert row["steps"][: made.wrong_steps] == list(made.steps[: made.wrong_steps])
     masked, told = encode(row)
     everything, all_told = encode(row, "taught")
     assert all_told == "".join(turn + END for turn in said(row["steps"]))
-    after = said(row["steps"][made.wrong_steps :])
-    assert told == "".join(turn + END for turn in after)
+    learned = said(shared)[:-1] + said(row["steps"][made.wrong_steps :])
+    assert told == "".join(turn + END for turn in learned)
     assert masked.ids == everything.ids and masked.turns == everything.turns  # masking changes no token
 
 
