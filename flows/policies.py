@@ -12,6 +12,7 @@ from pipelines import workers
 from pipelines.lake import Lake
 from pipelines.stage import ImageLoader, WorkerSpec
 from pipelines.workers.identity import folder_of
+from pipelines.workers.pair import connect_both
 from schemas.recipe import RecipeError, WorkerRecipe
 from schemas.requests import TRAINED, Request, Result, Server, Worker, WorkerIdentity
 from trainers.policy import POLICY
@@ -27,6 +28,11 @@ def base(recipe: WorkerRecipe) -> WorkerSpec:
     except (ValueError, FileNotFoundError) as error:
         raise RecipeError(str(error)) from error
     return WorkerSpec(identity, partial(workers.connect, spec))
+
+
+def beside(policy: WorkerSpec, stronger: WorkerSpec) -> WorkerSpec:
+    """The policy, with a stronger worker at hand."""
+    return WorkerSpec(policy.identity, partial(connect_both, policy.connect, stronger.connect))
 
 
 def learner(recipe: WorkerRecipe) -> WorkerSpec:

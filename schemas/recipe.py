@@ -121,6 +121,10 @@ class Recipe(Strict):
     embedder: WorkerRecipe | None = Field(
         description="Tells near pictures apart; with null their perceptual hashes alone do."
     )
+    stronger: WorkerRecipe | None = Field(
+        default=None,
+        description="A better model, asked what the policy never gets right: is it hard, or labelled wrongly?",
+    )
     sources: tuple[SourceRecipe, ...] = ()
     tasks: tuple[TaskRecipe, ...] = ()
     banks: dict[str, BankRecipe] = Field(min_length=1)

@@ -54,6 +54,7 @@ class Generate:
     """Continue the conversation with one assistant turn.
 
     `priority` says who is asked first where requests wait for a server, the lower the sooner; no id depends on it.
+    `stronger` means the second worker of a stage that has two.
     """
 
     request_id: str
@@ -61,6 +62,7 @@ class Generate:
     sampling: Sampling
     seed: int
     priority: int = 0
+    stronger: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,10 @@ import json
 from functools import partial
 
 import pytest
-from hypothesis import given as drawn
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipelines import workers
-from pipelines.attempts import Moves
-from pipelines.difficulty import STAGE, Parameters, zero_variance
+from pipelines.difficulty import STAGE, Parameters
 from pipelines.lake import Lake
 from pipelines.runner import run_stage
 from pipelines.stage import StageCall, WorkerSpec
@@ -18,10 +15,11 @@ from pipelines.tasks import FAMILIES
 from pipelines.tasks.rows import sample_row
 from pipelines.tools import picture_id
 from schemas.messages import pictures
-from schemas.requests import Failed, Generated
+from schemas.requests import Failed
 from tests.pipelines.jobs import IDENTITY, given, picture, reasons, rows, run, said, sample
 
 PHOTO, OTHER = picture(1), picture(2)
+SPENT = ("flat_tokens", "expansion_tokens", "rollout_tokens")
 RIGHT, WRONG = "<answer>red</answer>", "<answer>blue</answer>"
 
 
@@ -53,10 +51,17 @@ def test_three_samples(lake):
     assert done.counts.kept == 3
     easy, even, never = found["Easy?"], found["Even?"], found["Never?"]
     assert (easy["k"], easy["n"], easy["pass_rate"], easy["iterations"], easy["censored_at"]) == (8, 8, 1.0, 1, None)
-    assert easy["zero_variance"] == 1.0 and easy["high"] == 1.0 and easy["low"] < 0.9
+    assert easy["high"] == 1.0 and easy["low"] < 0.9 and easy["interval"] == "mixture"
+    assert easy["zero_variance"] > even["zero_variance"] and easy["curriculum"] < even["curriculum"]
+    assert (easy["solutions"], easy["root_value"], never["solutions"], never["root_value"]) == (None, None, 0, 0.0)
     assert 0 < even["k"] < 8 and even["low"] < even["pass_rate"] < even["high"] and 1 <= even["iterations"] <= 8
     assert (never["k"], never["iterations"], never["censored_at"]) == (0, None, 11)  # 8 attempts, then 3 of the search
-    assert never["suspicion"] == "label"  # every attempt gives the same other answer
+    assert (never["suspicion"], never["evidence"]) == (
+        "label",
+        "agreement",
+    )  # every attempt gives the same other answer
+    assert json.loads(never["suggested"]) == "blue" and never["curriculum"] == 11.5 / 12 > even["curriculum"]
+    assert never["flat_tokens"] == 40 and never["tokens"] == sum(never[name] for name in SPENT) > 40
     assert {row["policy"] for row in found.values()} == {IDENTITY.name}
     rollouts = rows(lake, done, "rollouts")
     flat = [row for row in rollouts if row["purpose"] == "difficulty"]
@@ -109,9 +114,43 @@ def test_a_failed_request_is_a_transient_failure_and_no_wrong_answer(lake):
     assert all(row["text"] == RIGHT for row in rows(lake, done, "rollouts"))
 
 
-def test_greedy_attempts_are_refused():
-    with pytest.raises(ValidationError, match="greater than 0"):
-        Parameters(temperature=0)
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"temperature": 0}, "greater than 0"),
+        ({"bands": (0.2, 1.0)}, "between 0 and 1"),
+        ({"rollouts": 0}, "nothing is measured"),
+    ],
+)
+def test_what_would_measure_nothing_is_refused(wrong, why):
+    """Greedy attempts, for one, are one attempt."""
+    with pytest.raises(ValidationError, match=why):
+        Parameters(**wrong)
+
+
+def test_attempts_are_topped_up_while_the_interval_straddles_a_band(lake):
+    asked = Parameters(bands=(0.9,), most=32, iterations=0)
+    found, done = measured(lake, "Easy?", "Even?", "Never?", **asked.model_dump(exclude_unset=True))
+    rule = asked.rule("rollouts")
+    for row in found.values():
+        assert (row["low"], row["high"]) == rule.interval(row["k"], row["n"]) and row["interval"] == rule.method
+        assert rule.settled(row["k"], row["n"]) or row["n"] == 32
+        assert not any(rule.settled(0, n) for n in rule.looks if row["k"] == 0 and n < row["n"])
+    assert [found[name]["n"] for name in ("Easy?", "Never?")] == [32, 8]
+    tried = [row for row in rows(lake, done, "rollouts") if row["purpose"] == "difficulty"]
+    assert len(tried) == len({(row["sample_id"], row["seed"]) for row in tried}) == 40 + found["Even?"]["n"]
+
+
+def test_a_search_at_every_sample_counts_the_tree_alone(lake):
+    found, done = measured(lake, "Easy?", "Never?", search="always", rollouts=0, iterations=3)
+    easy, never = found["Easy?"], found["Never?"]
+    assert (easy["iterations"], easy["solutions"], easy["root_value"], easy["n"]) == (1, 1, 1.0, 0)
+    assert (never["iterations"], never["censored_at"], never["suspicion"]) == (None, 3, None)
+    assert easy["pass_rate"] is None and (easy["low"], easy["high"], easy["zero_variance"]) == (0.0, 1.0, None)
+    assert easy["curriculum"] == 0.25 and never["curriculum"] == 3.5 / 4
+    assert {row["purpose"] for row in rows(lake, done, "rollouts")} == {"mcts"}
+    both, _ = measured(lake, "Never?", search="always", rollouts=4, iterations=3)
+    assert (both["Never?"]["censored_at"], both["Never?"]["n"]) == (3, 4)
 
 
 def test_controls_show_no_other_and_blurred_pictures(lake):
@@ -125,9 +164,25 @@ def test_controls_show_no_other_and_blurred_pictures(lake):
     found, _ = measured(lake, "A?", "B?", worker=watch, images=(PHOTO, OTHER), blind=2, wrong_image=2, blurred=2)
     row = found["A?"]
     assert (row["blind_rate"], row["wrong_image_rate"], row["blurred_rate"]) == (1.0, 1.0, 0.0)
-    assert row["suspicion"] == "blind"
+    assert row["suspicion"] == "blind" and row["blind_solvable"] and row["blind_low"] > 0.5
     assert shown["blind"] == {()} and shown["wrong_image"] == shown["difficulty"] and len(shown["difficulty"]) == 2
     assert not shown["blurred"] & shown["difficulty"] and len(shown["blurred"]) == 2
+
+
+@pytest.mark.parametrize("knows", ["text", "letter"])
+def test_moved_options_tell_the_answer_from_its_letter(lake, knows):
+    """The letters of a question move with every attempt; whoever knows its text is right all the same."""
+
+    def answers(request):
+        (line,) = [line for line in request.messages[-1].text.splitlines() if line.endswith(". red")]
+        return said(f"<answer>{line[0] if knows == 'text' else 'B'}</answer>")
+
+    asked = sample(PHOTO, "Which?", "B", options=("blue", "red", "green"), answer_type="choice")
+    clusters = [{"sample_id": asked["sample_id"], "cluster_id": "c"}]
+    upstream = given(lake, PHOTO, samples=[asked], clusters=clusters)
+    done = run(lake, STAGE, Parameters(rollouts=4, shuffled=4, iterations=0), upstream, script=answers)
+    (row,) = rows(lake, done, "difficulty")
+    assert (row["pass_rate"], row["shuffled_rate"]) == (1.0, 1.0 if knows == "text" else 0.0)
 
 
 def test_the_order_of_rows_and_how_they_are_cut_change_nothing(lake, tmp_path):
@@ -162,38 +217,3 @@ def test_with_a_real_model_other_part_sizes_give_the_same_labels(tmp_path):
         found.append((rows(lake, done, "difficulty"), said))
     assert found[0] == found[1]
     assert len({text for text, _ in found[0][1].values()}) > 8  # it did say something
-
-
-@drawn(st.floats(0, 1), st.integers(2, 64))
-def test_the_forecast_is_a_chance_lowest_in_the_middle(rate, group):
-    assert 0 <= zero_variance(rate, group) <= 1
-    assert zero_variance(0.5, group) <= zero_variance(rate, group) + 1e-12
-    assert zero_variance(rate, group) == pytest.approx(zero_variance(1 - rate, group))
-
-
-def test_a_line_of_the_search_is_a_conversation(lake):
-    """Steps end at `;` or a line; the unfinished turn is what the policy goes on from; a call is carried out."""
-
-    class Stub:
-        worker = type("W", (), {"identity": IDENTITY})
-        image = staticmethod(lambda name: PHOTO)
-        show = staticmethod(lambda image: "made")
-
-    row = sample(PHOTO)
-    moves = Moves(row, Parameters(), Stub())
-    start = moves.start()
-    first = moves.step(start, "x/1", 7)
-    assert first.sampling.stop == (";", "\n") and first.messages[-1].role == "user"
-    line = moves.advance(start, Generated("red circle 21;", "stop", 10, 4))
-    assert line.said == "red circle 21;" and moves.verdict(line) is None
-    again = moves.rest(line, "x/2", 8)
-    assert again.messages[-1].role == "assistant" and again.messages[-1].text == line.said and again.sampling.stop == ()
-    call = ' look\n<tool_call>\n{"name": "rotate", "arguments": {"angle": 90}}\n</tool_call>'
-    turned = moves.advance(line, Generated(call, "stop", 14, 9))
-    assert turned.said == "" and len(turned.texts) == 1 and turned.steps[-1]["kind"] == "observation"
-    ended = moves.advance(turned, Generated(f"so it is\n{RIGHT}", "stop", 20, 6))
-    assert moves.verdict(ended) is True and ended.completion_tokens == 19
-    (rollout,) = moves.rollouts
-    assert rollout["correct"] and rollout["turns"] == 2 and json.loads(rollout["answer"]) == "red"
-    cut = moves.advance(line, Generated(" and so on", "length", 14, 9))
-    assert moves.verdict(cut) is False

@@ -15,11 +15,11 @@ from PIL import Image
 from pipelines.tasks import FAMILIES, Made, state_id
 from pipelines.tools import Shown
 from pipelines.tools.replay import again
+from pipelines.truth import solve
 from pipelines.verifiers.verify import verify_answer
 from schemas.answers import ANSWER_TYPES, canonical_answer
 from schemas.ids import canonical, canonical_json, content_id
 from schemas.outcome import Drop, Keep
-from tests.pipelines.tasks import answers
 from tests.pipelines.tasks.traces import answering, judge, told
 
 CELLS = [(name, dial) for name, family in FAMILIES.items() for dial in range(len(family.DIALS))]
@@ -49,7 +49,7 @@ def test_a_seed_always_makes_the_same_sample(sample: tuple[str, int, int, Made])
 def test_the_answer_follows_from_the_program(sample: tuple[str, int, int, Made]) -> None:
     name, _, _, made = sample
     program = json.loads(canonical_json(made.program))
-    assert answers.of(name, program) == made.answer
+    assert solve(name, program) == made.answer
     assert program["ask"]["relation"] == made.relation
     assert made.answer_type in ANSWER_TYPES
     assert canonical_answer(made.answer, made.answer_type) == made.answer

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pipelines.tasks import geometry, geometry_questions
 from pipelines.tasks.draw import COLOURS
 from pipelines.tools.tool import pixel_point
-from tests.pipelines.tasks.answers import meet
+from pipelines.truth.firsts import meet
 
 PLACES = st.tuples(st.integers(1, 9), st.integers(1, 9))
 

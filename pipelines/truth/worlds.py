@@ -1,10 +1,7 @@
-"""Answers of the worlds, worked out from their programs by code that shares nothing with the families: matrices,
-complex numbers, brute force, pixels.
-"""
+"""Answers of the worlds, worked out by matrices, complex numbers, brute force, and from pixels."""
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from itertools import combinations, pairwise, permutations, product
 from typing import Any
@@ -13,13 +10,14 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import shortest_path
 
+from pipelines.truth.formulas import computed
 from schemas.ids import canonical
 
 
 def mazes(program: dict[str, Any]) -> Any:
     """Squares are complex numbers; distances come from a matrix of all pairs."""
     ask, cells = program["ask"], program["cells"]
-    steps = {"N": -1j, "E": 1, "S": 1j, "W": -1}
+    steps = {"N": -1j, "E": 1 + 0j, "S": 1j, "W": -1 + 0j}
     places = [complex(x, y) for y in range(1, len(cells) + 1) for x in range(1, len(cells) + 1)]
     index = {place: at for at, place in enumerate(places)}
     edges = []
@@ -45,12 +43,12 @@ def mazes(program: dict[str, Any]) -> Any:
             moves = [places[a] - places[b] for a, b in pairwise(way)]
             return sum(a != b for a, b in pairwise(moves))
         case "walk":
-            at, words = marks["S"], {"up": "N", "right": "E", "down": "S", "left": "W"}
+            place, words = marks["S"], {"up": "N", "right": "E", "down": "S", "left": "W"}
             for way, count in ask["moves"]:
                 for _ in range(count):
-                    assert words[way] in cells[int(at.imag) - 1][int(at.real) - 1], "the walk runs into a wall"
-                    at += steps[words[way]]
-            (only,) = [label for label in "ABC" if marks[label] == at]
+                    assert words[way] in cells[int(place.imag) - 1][int(place.real) - 1], "the walk runs into a wall"
+                    place += steps[words[way]]
+            (only,) = [label for label in "ABC" if marks[label] == place]
             return only
 
 
@@ -117,7 +115,7 @@ def transit(program: dict[str, Any]) -> Any:
 def puzzles(program: dict[str, Any]) -> Any:
     """Found in the pixels: what is shown is compared with the landscape as it was painted."""
     from pipelines.tasks.landscape import paint
-    from pipelines.tasks.puzzles import render
+    from pipelines.tasks.mosaic import render
 
     def pixels(image: Any) -> Any:
         return np.asarray(image.convert("L")).astype(float)
@@ -179,15 +177,9 @@ def functions(program: dict[str, Any]) -> Any:
             at = np.argmin(y) if y.min() < min(y[0], y[-1]) else np.argmax(y)
             return [round(float(x[at])), round(float(y[at]))]
         case "formula":
-            texts = [option.replace("π", "np.pi").replace("·", "*").replace("²", "**2") for option in ask["options"]]
-            texts = [re.sub(r"\|([^|]*)\|", r"np.abs(\1)", text).replace("sin", "np.sin") for text in texts]
-            texts = [
-                re.sub(r"(?<=[\dx)])\s*(?=[(xn])", "*", text).replace("np.abs*", "np.abs").replace("np.sin*", "np.sin")
-                for text in texts
-            ]
             y = height(curves[ask["curve"]], x)
-            (only,) = [at for at, text in enumerate(texts) if np.allclose(eval(text, {"np": np, "x": x}), y)]
-            return ask["options"][only]
+            (only,) = [option for option in ask["options"] if np.allclose(computed(option, x), y)]
+            return only
         case "meet":
             y, z = (height(curve, x) for curve in curves)
             return int(((np.diff(np.sign(y - z + 1e-9)) != 0) & (np.abs(y[1:]) < 5)).sum())
@@ -208,10 +200,10 @@ def documents(program: dict[str, Any]) -> Any:
             found = values[ask["row"]]
             return canonical(float(found)) if numeric else found
         case "which":
-            (row,) = column[column == ask["entry"]].index
+            (row,) = [at for at, entry in enumerate(column) if entry == ask["entry"]]
             return frame[0][row]
         case "extreme":
-            return frame[0][values.idxmax() if ask["most"] else values.idxmin()]
+            return frame[0].iloc[int(values.argmax() if ask["most"] else values.argmin())]
         case "count":
             return int(values.gt(ask["level"]).sum())
         case "difference":
