@@ -9,6 +9,7 @@ square) and, in brackets, by its mean error, for three estimates of r^8 + (1 - r
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 
@@ -51,14 +52,16 @@ def attempts(rule: Rule, interval: Interval, rate: float) -> float:
 
 
 def plug_in(right: int, n: int, rule: Rule) -> float:
-    """The formula at k/n."""
+    """The formula at k/n: what column `zero_variance` says where groups are larger than the first look."""
     del rule
     return (right / n) ** GROUP + (1 - right / n) ** GROUP
 
 
 def jeffreys(right: int, n: int, rule: Rule) -> float:
-    """Its mean over Jeffreys' posterior: what `zero_variance` says where groups are larger than the first look."""
-    return zero_variance(right, n, GROUP, Rule(GROUP - 1, rule.most)) or 0.0
+    """The mean of the formula over Jeffreys' posterior of the rate."""
+    del rule
+    sides = ((right + 0.5, n - right + 0.5), (n - right + 0.5, right + 0.5))
+    return sum(math.prod((a + step) / (a + b + step) for step in range(GROUP)) for a, b in sides)
 
 
 def unbiased(right: int, n: int, rule: Rule) -> float:

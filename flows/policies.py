@@ -31,7 +31,9 @@ def base(recipe: WorkerRecipe) -> WorkerSpec:
 
 
 def beside(policy: WorkerSpec, stronger: WorkerSpec) -> WorkerSpec:
-    """The policy, with a stronger worker at hand."""
+    """The policy, with a stronger worker at hand. Raises `RecipeError` where nobody could say later who that was."""
+    if not stronger.identity.pinned:
+        raise RecipeError(f"stronger: {stronger.identity.model}: labels depend on it, so name its `revision`")
     return WorkerSpec(policy.identity, partial(connect_both, policy.connect, stronger.connect))
 
 

@@ -139,16 +139,13 @@ def zero_variance(right: int, n: int, group: int, rule: Rule) -> float | None:
     Where the rule asks for a group at least, this is the unbiased estimate: of all orders in which the attempts could
     have led to k of n, the share that begins with such a group (Girshick, Mosteller and Savage, Ann. Math. Stat. 17,
     1946), so that its mean over samples is the share of groups without variance whatever their rates are. Where it
-    asks for fewer there is none, and this is the mean of r^group + (1 - r)^group over Jeffreys' posterior of the rate.
-    docs/difficulty.md compares both with the same formula at k/n. None when nothing was asked.
+    asks for fewer there is none, and this is r^group + (1 - r)^group at r = k/n, which is on average not too low
+    (Jensen). `python -m benchmarks.passrate` compares them. None when nothing was asked.
     """
     if n == 0:
         return None
     known = _alike(rule, group).get((right, n))
-    if known is not None:
-        return known
-    a, b = right + 0.5, n - right + 0.5
-    return _moment(a, b, group) + _moment(b, a, group)
+    return (right / n) ** group + (1 - right / n) ** group if known is None else known
 
 
 @lru_cache(maxsize=64)
@@ -161,11 +158,6 @@ def _alike(rule: Rule, group: int) -> dict[Ending, float]:
     interval = _chosen(rule)[1]
     begun = [ways(rule, interval, (right, group)) for right in (0, group)]
     return {end: sum(each.get(end, 0) for each in begun) / orders for end, orders in ways(rule, interval).items()}
-
-
-def _moment(a: float, b: float, power: int) -> float:
-    """The mean of r^power over Beta(a, b)."""
-    return math.exp(sum(math.log((a + step) / (a + b + step)) for step in range(power)))
 
 
 def _clear(found: tuple[float, float], edges: Sequence[float]) -> bool:

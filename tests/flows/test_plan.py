@@ -60,6 +60,18 @@ def test_the_second_round_measures_with_the_policy_of_the_first(tmp_path: Path) 
     assert nodes["r1/synthesize"].key != nodes["r2/synthesize"].key
 
 
+def test_a_stronger_worker_is_part_of_what_difficulty_is(tmp_path: Path) -> None:
+    server = {"url": "openai:http://localhost:1/v1", "model": "large", "revision": "r1"}
+    before, after = planned(tmp_path), planned(tmp_path, stronger=server)
+    newer = planned(tmp_path, stronger={**server, "revision": "r2"})
+    assert len({keys["r1/difficulty"] for keys in (before, after, newer)}) == 3
+    assert before["r1/explore"] == after["r1/explore"] and before["r1/influence"] == after["r1/influence"]
+    with pytest.raises(RecipeError, match="stronger: large: labels depend on it, so name its `revision`"):
+        planned(tmp_path, stronger={**server, "revision": None})
+    with pytest.raises(RecipeError, match=r"stages.difficulty.stronger: the plan sets this, not the recipe"):
+        planned(tmp_path, stages__difficulty__stronger="large@r1")
+
+
 def test_only_evaluation_reads_the_evaluation_banks(tmp_path: Path) -> None:
     nodes = make_plan(load(rounds.write_recipe(tmp_path)), Lake(tmp_path / "lake")).nodes
     readers = {name.split("/")[-1].split("_")[0] for name, node in nodes.items() if "banks" in node.inputs}

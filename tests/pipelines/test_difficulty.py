@@ -14,9 +14,10 @@ from pipelines.stage import StageCall, WorkerSpec
 from pipelines.tasks import FAMILIES
 from pipelines.tasks.rows import sample_row
 from pipelines.tools import picture_id
+from pipelines.workers.pair import Pair
 from schemas.messages import pictures
 from schemas.requests import Failed
-from tests.pipelines.jobs import IDENTITY, given, picture, reasons, rows, run, said, sample
+from tests.pipelines.jobs import IDENTITY, Scripted, given, picture, reasons, rows, run, said, sample
 
 PHOTO, OTHER = picture(1), picture(2)
 SPENT = ("flat_tokens", "expansion_tokens", "rollout_tokens")
@@ -167,6 +168,33 @@ def test_controls_show_no_other_and_blurred_pictures(lake):
     assert row["suspicion"] == "blind" and row["blind_solvable"] and row["blind_low"] > 0.5
     assert shown["blind"] == {()} and shown["wrong_image"] == shown["difficulty"] and len(shown["difficulty"]) == 2
     assert not shown["blurred"] & shown["difficulty"] and len(shown["blurred"]) == 2
+
+
+def both(policy, stronger, *loaders):
+    return Pair(Scripted(policy), Scripted(stronger))
+
+
+def better(request):
+    """Knows one of the two answers, and is sure of another in place of the second label."""
+    return said(RIGHT if request.messages[0].text == "Hard?" else "<answer>green</answer>")
+
+
+def test_a_stronger_worker_tells_a_hard_question_from_a_wrong_label(lake):
+    samples = {name: sample(PHOTO, name) for name in ("Easy?", "Hard?", "Wrong?")}
+    clusters = [{"sample_id": row["sample_id"], "cluster_id": row["sample_id"]} for row in samples.values()]
+    upstream = given(lake, PHOTO, samples=list(samples.values()), clusters=clusters)
+    asked = Parameters(rollouts=8, iterations=1, stronger="better@1", opinions=4)
+    worker = WorkerSpec(IDENTITY, partial(both, script, better))
+    done = run_stage(lake, StageCall(STAGE, asked, (upstream,), worker))
+    found = {row["sample_id"]: row for row in rows(lake, done, "difficulty")}
+    easy, hard, wrong = (found[row["sample_id"]] for row in samples.values())
+    assert easy["k"] == 8 and (easy["suspicion"], hard["suspicion"]) == (None, None)  # though all say the same of it
+    assert (hard["k"], hard["iterations"], wrong["suspicion"], wrong["evidence"]) == (0, None, "label", "stronger")
+    assert json.loads(wrong["suggested"]) == "green"
+    opinions = [row for row in rows(lake, done, "rollouts") if row["purpose"] == "stronger"]
+    assert len(opinions) == 8 and {row["policy"] for row in opinions} == {"better@1"}
+    assert {row["sample_id"] for row in opinions} == {hard["sample_id"], wrong["sample_id"]}
+    assert {row["policy"] for row in rows(lake, done, "difficulty")} == {IDENTITY.name}
 
 
 @pytest.mark.parametrize("knows", ["text", "letter"])

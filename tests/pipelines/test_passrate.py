@@ -92,10 +92,13 @@ def test_attempts_that_nobody_could_judge_are_no_look():
     assert BANDS.interval(3, 7) == time_uniform(3, 7) and BANDS.interval(0, 0) == (0.0, 1.0)
 
 
-def test_the_forecast_of_groups_larger_than_the_first_look_is_the_mean_over_jeffreys_posterior():
-    """Group of two after one attempt: the mean of r² over Beta(a, b) is a(a + 1) / ((a + b)(a + b + 1))."""
-    assert zero_variance(1, 1, 2, Rule(1, 1)) == pytest.approx((1.5 * 2.5 + 0.5 * 1.5) / (2 * 3))
-    assert zero_variance(0, 0, 2, Rule(1, 1)) is None
+@given(st.integers(1, 12), st.integers(2, 12), rates)
+def test_the_forecast_of_groups_larger_than_the_first_look_is_on_average_not_too_low(n, group, rate):
+    rule = Rule(n, n)
+    found = ways(rule, rule.interval)
+    forecast = chances(found, [rate])[0] @ [zero_variance(right, n, group, rule) for right, n in found]
+    assert forecast >= rate**group + (1 - rate) ** group - 1e-12
+    assert zero_variance(0, 0, group, rule) is None
 
 
 @pytest.mark.parametrize(("right", "expected"), [(0, 1.0), (1, 0.5), (2, 1 / 3), (4, 1.0)])
