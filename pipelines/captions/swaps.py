@@ -44,6 +44,9 @@ _KIND_OF_FIELD: Mapping[str, Kind] = {
 _NAMES_A_THING = ("things", "shape")
 """The things of a still life are called by their shapes: another word there is another thing."""
 
+_SOMEBODY = "bodies"
+"""The list whose captions say `one body` and `another body`."""
+
 _TOKEN = re.compile(r"\w+(?:[-'’]\w+)*|[^\w\s]")
 _ARTICLES = ("a", "an")
 
@@ -85,7 +88,8 @@ def offers(text: str, clauses: Sequence[Mapping[str, Any]], program: Mapping[str
             continue
         kind, size = kind_of(clause["kind"], fact), size_of(fact, program)
         for replacement, false in swaps(fact, program):
-            if times(replacement, text) == 0 and fits(text[:start], phrase, replacement):
+            said = times(replacement, text) or _of_another(false, program)
+            if not said and fits(text[:start], phrase, replacement):
                 far = distance(kind, phrase, replacement)
                 proof = {"true": fact, "false": false}
                 found.append(Swap(kind, phrase, replacement, start, proof, distance=far, size=size))
@@ -101,6 +105,14 @@ def kind_of(clause_kind: str, fact: Mapping[str, Any]) -> Kind:
     if fact["claim"] in ("shape_at", "mark_of"):
         return "shape"
     return _KIND_OF_CLAUSE[clause_kind]
+
+
+def _of_another(false: Mapping[str, Any], program: Mapping[str, Any]) -> bool:
+    """Whether a false phrase is true of another thing, where the caption does not say which thing it means."""
+    path = false.get("path", ())
+    if path[:1] != [_SOMEBODY] or len(path) != 3:
+        return False
+    return any(entry[path[2]] == false["value"] for entry in program[_SOMEBODY])
 
 
 def size_of(fact: Mapping[str, Any], program: Mapping[str, Any]) -> float | None:

@@ -1,6 +1,7 @@
 """ViCrit: one phrase, provably false, exactly where the row says it is."""
 
 import json
+import random
 import re
 from collections import Counter
 from math import log2
@@ -127,8 +128,8 @@ def test_a_phrase_that_stands_twice_or_whose_replacement_stands_is_not_offered()
 
 
 def test_kinds_are_kept_even(lake):
-    made = [captioned(task, dial, seed) for task in CAPTIONED for dial in (0, 1) for seed in range(6)]
-    made += [captioned(task, 1, seed) for task in ("stilllife", "puzzles", "charts") for seed in range(10, 40)]
+    made = [captioned(task, dial, seed) for task in CAPTIONED for dial in (0, 1) for seed in range(4)]
+    made += [captioned(task, 1, seed) for task in ("stilllife", "puzzles", "charts") for seed in range(10, 30)]
     upstream = given(lake, samples=[row for _, row, _ in made], captions=[row for _, _, row in made])
     done = run(lake, STAGE, Parameters(per_caption=2), upstream)
     counts = Counter(row["kind"] for row in rows(lake, done, "injections"))
@@ -149,7 +150,7 @@ def test_kinds_are_kept_even(lake):
 def test_the_least_used_kind_is_chosen(kinds, seed):
     used = Counter({"attribute": 3, "count": 2, "object": 1})
     offered = [Swap(kind, "a", "b", 0, {}) for kind in kinds]
-    assert used[choose(offered, used, seed).kind] == min(used[kind] for kind in kinds)
+    assert used[choose(offered, used, random.Random(seed), lambda swap: 1.0).kind] == min(used[kind] for kind in kinds)
 
 
 def test_several_injections_of_one_caption_change_other_phrases(lake):
