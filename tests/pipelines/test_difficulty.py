@@ -234,7 +234,7 @@ def test_with_a_real_model_other_part_sizes_give_the_same_labels(tmp_path):
     samples = [sample_row(task, 0, each, [picture_id(image) for image in each.images]) for task, each in made]
     images = [image for _, each in made for image in each.images]
     clusters = [{"sample_id": row["sample_id"], "cluster_id": row["sample_id"]} for row in samples]
-    asked = Parameters(rollouts=3, iterations=1, max_tokens=24, max_turns=2)
+    asked = Parameters(rollouts=3, bands=(0.3,), most=6, blind=1, iterations=1, max_tokens=24, max_turns=2)
     found = []
     for part_rows in (3, 8):
         lake = Lake(tmp_path / str(part_rows))
@@ -245,3 +245,4 @@ def test_with_a_real_model_other_part_sizes_give_the_same_labels(tmp_path):
         found.append((rows(lake, done, "difficulty"), said))
     assert found[0] == found[1]
     assert len({text for text, _ in found[0][1].values()}) > 8  # it did say something
+    assert {row["n"] for row in found[0][0]} == {3, 6}  # some were topped up
