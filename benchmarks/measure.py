@@ -83,3 +83,14 @@ def machine() -> dict[str, Any]:
 def write(path: Path, result: Mapping[str, Any]) -> None:
     """A result beside the code that made it."""
     path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def keep(path: Path, part: str, measured: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Measure a part of a benchmark, print what it found, and put it beside what other parts found before."""
+    at = machine()
+    found = measured()
+    result = {part: {"machine": at, **found}}
+    print(json.dumps(result, indent=1, ensure_ascii=False), flush=True)
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    write(path, known | result)
+    return found

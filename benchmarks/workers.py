@@ -83,8 +83,8 @@ def server(model: str, options: argparse.Namespace) -> dict[str, Any]:
             for name in names if turn % 2 == 0 else reversed(names):
                 found[name].append(sides[name](_seeded(drawn, name)))
                 _tell(f"turn {turn + 1}, {name}", found[name][-1].requests_per_second, "requests/s")
-            bodies = [_body(request, state.order.name) for request in _seeded(drawn, "saturated")]
-            saturated.append(asyncio.run(_closed_loop(f"http://127.0.0.1:{state.port}", bodies)))
+            bodies = [body_of(request, state.order.name) for request in _seeded(drawn, "saturated")]
+            saturated.append(asyncio.run(closed_loop(f"http://127.0.0.1:{state.port}", bodies)))
             _tell(f"turn {turn + 1}, saturated", saturated[-1], "tokens/s")
     finally:
         stop(worker.slot.folder)
@@ -129,7 +129,7 @@ def _read_only(requests: Sequence[Generate]) -> list[Generate]:
     return [replace(request, sampling=Sampling(1)) for request in requests]
 
 
-def _body(request: Generate, model: str) -> bytes:
+def body_of(request: Generate, model: str) -> bytes:
     """Ready-made, with its pictures by the names under which the server keeps them."""
 
     def part(key: str) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def _body(request: Generate, model: str) -> bytes:
     return json.dumps(wire.body_of(request, model, part)).encode()
 
 
-async def _closed_loop(server: str, bodies: Sequence[bytes]) -> float:
+async def closed_loop(server: str, bodies: Sequence[bytes]) -> float:
     """Tokens per second, by the server's own count, while it always holds `SATURATED` requests: from when as many have
     been answered until half of all have been once more.
     """
@@ -247,7 +247,7 @@ def main() -> None:
     """Run the named parts, or both, and write what they found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="both when none is named")
-    parser.add_argument("--requests", type=int, default=6000, help="of each turn, of a server")
+    parser.add_argument("--requests", type=int, default=8000, help="of each turn, of a server")
     parser.add_argument("--local-requests", type=int, default=256, help="of each turn, of `local:`")
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--server-python", default=".venv-vllm", help="the environment that has vLLM")

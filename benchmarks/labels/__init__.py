@@ -1,0 +1,1 @@
+"""How good the labels of difficulty are: `python -m benchmarks.labels`."""
