@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from PIL import Image
 
-VERSION = 3
+VERSION = 4
 
 COLUMNS = ("sample_id", "answer", "answer_type", "verifier", "options", "tools_help")
 """What rewards may read of a question."""

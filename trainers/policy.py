@@ -28,7 +28,9 @@ POLICY = "policy"
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished training; `curve` has one entry per optimizer step, and losses are means over a twentieth of it."""
+    """A finished training; `curve` has one entry per optimizer step, and losses are means over a twentieth of it, None
+    where no step was taken.
+    """
 
     path: Path
     weights: str
@@ -38,11 +40,11 @@ class Trained:
     image_effect: Mapping[str, Json]
 
     @property
-    def first_loss(self) -> float:
+    def first_loss(self) -> float | None:
         return self._mean(self.curve[: self._few])
 
     @property
-    def last_loss(self) -> float:
+    def last_loss(self) -> float | None:
         return self._mean(self.curve[-self._few :])
 
     @property
@@ -50,8 +52,8 @@ class Trained:
         return max(1, len(self.curve) // 20)
 
     @staticmethod
-    def _mean(entries: Sequence[Mapping[str, Any]]) -> float:
-        return sum(float(entry["loss"]) for entry in entries) / len(entries)
+    def _mean(entries: Sequence[Mapping[str, Any]]) -> float | None:
+        return sum(float(entry["loss"]) for entry in entries) / len(entries) if entries else None
 
 
 def parent(tables: Mapping[str, pa.Table], ctx: Context, base: Path | None, name: str | None) -> tuple[Path, str]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-VERSION = 3
+VERSION = 4
 
 CHECKED = 16
 """Conversations whose pictures are exchanged before training."""
@@ -39,7 +39,9 @@ CHECKED = 16
 class Parameters(Taught):
     """What is taught, for how long, and how fast."""
 
-    steps: int = Field(300, ge=1, description="Optimizer steps.")
+    steps: int = Field(
+        300, ge=0, description="Optimizer steps; 0 hands the policy on as it is, for reinforcement without imitation."
+    )
     batch: int = Field(32, ge=2, description="Conversations per step.")
     parts: int = Field(2, ge=1, description="Forward passes per step; a batch is cut by length, to pad less.")
     learning_rate: float = Field(1e-4, gt=0, description="Peak rate of AdamW; warm-up, then cosine to zero.")
@@ -164,8 +166,11 @@ def run(
 ) -> Iterator[tuple[str, Outcome]]:
     """One arm in, one policy out."""
     start, name = parent(tables, ctx, base, p.base)
-    rows = lessons(tables, p.arm)
-    trained = train_sft(rows, start, ctx.paths.artifact / POLICY, p, ctx.image, ctx.paths.scratch / "trl")
+    out = ctx.paths.artifact / POLICY
+    if p.steps:
+        trained = train_sft(lessons(tables, p.arm), start, out, p, ctx.image, ctx.paths.scratch / "trl")
+    else:
+        trained = Trained(out, save(load(start)[0], start, out), steps=0, rows=0, curve=(), image_effect={})
     yield p.arm, Keep(policy_row(ctx, trained, trainer="sft", arm=p.arm, start=name))
 
 

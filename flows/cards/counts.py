@@ -35,8 +35,9 @@ TALLIES = {
     ),
     "difficulty": (
         "SELECT d.round, task, dial, count(*) AS samples, avg(pass_rate) AS pass_rate,"
-        " count(*) FILTER (iterations IS NULL) AS unsolved FROM difficulty d JOIN samples USING (sample_id)"
-        " GROUP BY ALL ORDER BY ALL"
+        " count(*) FILTER (iterations IS NULL) AS unsolved, count(*) FILTER (suspicion = 'label') AS suspect,"
+        " count(*) FILTER (blind_solvable) AS blind_solvable, avg(zero_variance) AS no_contrast"
+        " FROM difficulty d JOIN samples USING (sample_id) GROUP BY ALL ORDER BY ALL"
     ),
     "banks": (
         "SELECT role, bank, count(DISTINCT sample_id) AS questions, count(DISTINCT image_id) AS pictures"

@@ -101,6 +101,10 @@ def limits(source: Source, counted: Mapping[str, list[dict[str, Any]]]) -> list[
     if unsolved:
         measured = sum(row["samples"] for row in counted["difficulty"])
         found.append(f"{unsolved} of {measured} measured samples were never solved by the policy's search.")
+    if suspect := sum(row["suspect"] for row in counted["difficulty"]):
+        found.append(f"{suspect} labels have evidence against them; column `suspicion` says which.")
+    if blind := sum(row["blind_solvable"] for row in counted["difficulty"]):
+        found.append(f"{blind} questions are answered without their picture; column `blind_solvable` says which.")
     if failed := total("failures"):
         found.append(f"{failed} rows failed and are not in the set; they are listed under accidents.")
     gained = [row for row in counted["comparisons"] if (row["before"], row["after"]) == ("control_grpo", "grpo")]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from flows.report.bands import suspected
 from flows.report.gallery import plain
 from flows.report.source import Source
-from pipelines.intervals import wilson
 
 LONGEST = """
 SELECT s.sample_id FROM samples s
@@ -141,9 +141,9 @@ def _difficulty(source: Source, sample_id: str) -> list[Link]:
         if row["censored_at"]:
             search = (f"unsolved after {row['censored_at']} iterations",)
         share = f"{row['k']} of {row['n']} answers right" if row["n"] else "not asked"
-        low, high = wilson(row["k"] or 0, row["n"] or 0)
-        interval = (f"{100 * low:.0f}–{100 * high:.0f} %",) if row["n"] else ()
-        links.append(Link("difficulty", "difficulty", row["policy"], share, interval + search))
+        interval = (f"{100 * row['low']:.0f}–{100 * row['high']:.0f} %",) if row["n"] else ()
+        doubt = (suspected(row),) if row["suspicion"] else ()
+        links.append(Link("difficulty", "difficulty", row["policy"], share, interval + search + doubt))
     return links
 
 

@@ -47,6 +47,10 @@ SPANS = {"banks": "drawing banks", "sft": "SFT", "grpo": "GRPO", "evaluate": "ev
 """What the stages beside the pool are called where their time is summed."""
 
 
+FATE = {"sft": "chosen for SFT", "rl": "chosen for GRPO", "none": "not chosen"}
+"""What the selection made of a sample, in words."""
+
+
 @dataclass(frozen=True)
 class Panel:
     """One chart with its caption."""
@@ -65,28 +69,45 @@ def funnel(rows: Sequence[dict[str, Any]]) -> Panel | None:
 
 
 def difficulty(rows: Sequence[dict[str, Any]], solved: Sequence[dict[str, Any]], tag: str) -> Iterator[Panel]:
-    """Samples by their share of right answers, per task; then by the iteration in which the tree search solved them."""
-    for place, task in enumerate(tasks(rows)[:PANELS]):
-        bars = bins([row for row in rows if row["task"] == task["task"]])
-        says = ", ".join(f"{bar['samples']} at {bar['bin']}" for bar in bars if bar["samples"])
-        note = f"{task['samples']:,} sample{'s' if task['samples'] != 1 else ''}"
-        if task["asked"]:
-            note += f", {100 * task['right'] / task['asked']:.1f} % of answers right"
-        yield _panel(task["task"], note, says, charts.histogram(bars), f"{tag}-{place}")
+    """Samples by their share of right answers and by the attempt that came first to one; then by share per task."""
     if solved:
-        found = [
-            {
-                "bin": str(row["iterations"]) if row["iterations"] else "unsolved",
-                "split": "all",
-                "samples": row["samples"],
-                "says": f"{row['samples']:,} "
-                + (f"solved in iteration {row['iterations']}" if row["iterations"] else "unsolved, and kept"),
-            }
-            for row in solved
-        ]
-        says = ", ".join(str(bar["says"]) for bar in found)
-        spec = charts.histogram(found, {"all": "accent"})
-        yield _panel("Tree search", "samples by the iteration of the first right answer", says, spec, f"{tag}-search")
+        yield _shares("All tasks", [{**row, "task": "all"} for row in rows], f"{tag}-all")
+        bars = attempts(solved)
+        note = "samples by the attempt that was right first"
+        yield _panel("Attempts until solved", note, _counts(bars), charts.histogram(bars), f"{tag}-search")
+    for place, task in enumerate(tasks(rows)[:PANELS]):
+        yield _shares(task["task"], [row for row in rows if row["task"] == task["task"]], f"{tag}-{place}")
+
+
+def _shares(title: str, rows: Sequence[dict[str, Any]], tag: str) -> Panel:
+    (total,), bars = tasks(rows), bins(rows)
+    note = f"{total['samples']:,} sample{'s' if total['samples'] != 1 else ''}"
+    if total["asked"]:
+        note += f", {100 * total['right'] / total['asked']:.1f} % of answers right"
+    return _panel(title, note, _counts(bars), charts.histogram(bars), tag)
+
+
+def _counts(bars: Sequence[dict[str, Any]]) -> str:
+    return ", ".join(f"{bar['samples']} at {bar['bin']}" for bar in bars if bar["samples"])
+
+
+def attempts(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Samples by the attempt that was right first, in spans that double (1, 2, 3–4, 5–8, …), and the unsolved.
+
+    `rows` hold `within` (the end of the span, None for unsolved), `split` and `samples`.
+    """
+    most = max((row["within"] or 1 for row in rows), default=1)
+    ends: list[int | None] = [*(2**power for power in range(most.bit_length())), None]
+    counted = {(row["within"], row["split"]): row["samples"] for row in rows}
+    made = []
+    for end in ends:
+        name = "unsolved" if end is None else str(end) if end < 3 else f"{end // 2 + 1}–{end}"
+        told = "unsolved" if end is None else f"solved at attempt {name}"
+        for split in charts.SPLITS:
+            number = counted.get((end, split), 0)
+            says = f"{told}: {number:,} {FATE[split]}"
+            made.append({"bin": name, "split": split, "samples": number, "says": says})
+    return made
 
 
 def bins(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -101,13 +122,12 @@ def bins(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         place = row["k"] if exact else row["tenth"]
         if place is not None:
             counted[int(place), row["split"]] = counted.get((int(place), row["split"]), 0) + row["samples"]
-    fate = {"sft": "chosen for SFT", "rl": "chosen for GRPO", "none": "not chosen"}
     return [
         {
             "bin": name,
             "split": split,
             "samples": (number := counted.get((place, split), 0)),
-            "says": f"{name if exact else f'{name} to {int(name) + 10} %'} right: {number:,} {fate[split]}",
+            "says": f"{name if exact else f'{name} to {int(name) + 10} %'} right: {number:,} {FATE[split]}",
         }
         for place, name in enumerate(names)
         for split in charts.SPLITS

@@ -54,7 +54,7 @@ TOLD = {
         f" USING (trace_id) WHERE t.{THESE} QUALIFY row_number() OVER"
         f" (PARTITION BY t.sample_id ORDER BY t.origin DESC, t.trace_id) <= {TRACES} ORDER BY t.origin DESC, t.trace_id"
     ),
-    "difficulty": f"SELECT sample_id, k, n, iterations, censored_at FROM difficulty WHERE {THESE} ORDER BY round DESC",
+    "difficulty": f"SELECT * FROM difficulty WHERE {THESE} ORDER BY round DESC",
     "attempts": (
         "SELECT sample_id, answer, correct, count(*) AS times FROM rollouts WHERE purpose = 'difficulty'"
         f" AND {THESE} GROUP BY ALL ORDER BY times DESC, answer"

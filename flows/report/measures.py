@@ -10,6 +10,8 @@ from flows.report.source import Source
 from flows.results import FUNNEL, PAIRS, Comparison, compare
 from pipelines.intervals import wilson
 
+CHOSEN = "(SELECT round, sample_id, split FROM curated WHERE arm = 'curated') c"
+
 QUERIES: dict[str, str] = {
     "samples": "SELECT task, dial, count(*) AS samples FROM samples GROUP BY ALL ORDER BY ALL",
     "rejects": (
@@ -24,10 +26,21 @@ QUERIES: dict[str, str] = {
         "SELECT d.round, s.task, coalesce(d.k, 0) AS k, coalesce(d.n, 0) AS n,"
         " CASE WHEN d.n > 0 THEN least(floor(10 * d.k / d.n), 9) END AS tenth,"
         " coalesce(c.split, 'none') AS split, count(*) AS samples FROM difficulty d JOIN samples s USING (sample_id)"
-        " LEFT JOIN (SELECT round, sample_id, split FROM curated WHERE arm = 'curated') c"
-        " ON c.sample_id = d.sample_id AND c.round = d.round GROUP BY ALL ORDER BY ALL"
+        f" LEFT JOIN {CHOSEN} ON c.sample_id = d.sample_id AND c.round = d.round GROUP BY ALL ORDER BY ALL"
     ),
-    "solved": ("SELECT round, iterations, censored_at, count(*) AS samples FROM difficulty GROUP BY ALL ORDER BY ALL"),
+    "solved": (
+        "SELECT d.round, pow(2, ceil(log2(d.iterations)))::BIGINT AS within, coalesce(c.split, 'none') AS split,"
+        f" count(*) AS samples FROM difficulty d LEFT JOIN {CHOSEN} ON c.sample_id = d.sample_id AND c.round = d.round"
+        " GROUP BY ALL ORDER BY ALL"
+    ),
+    "measured": (
+        "SELECT d.round, d.policy, s.task, count(*) AS samples, sum(d.n)::BIGINT AS asked, sum(d.k)::BIGINT AS right,"
+        " count(*) FILTER (d.iterations IS NULL) AS unsolved, count(*) FILTER (d.suspicion = 'label') AS suspect,"
+        " count(*) FILTER (d.blind_solvable) AS blind, count(d.blind_rate) AS blinded, avg(d.zero_variance) AS flat,"
+        " avg(d.zero_variance) FILTER (c.split = 'rl') AS flat_chosen"
+        f" FROM difficulty d JOIN samples s USING (sample_id) LEFT JOIN {CHOSEN} ON c.sample_id = d.sample_id"
+        " AND c.round = d.round GROUP BY d.round, d.policy, ROLLUP (s.task) ORDER BY d.round, grouping(s.task), s.task"
+    ),
     "curated": (
         "SELECT round, arm, split, count(*) AS rows, count(DISTINCT sample_id) AS samples FROM curated"
         " GROUP BY ALL ORDER BY ALL"
@@ -102,6 +115,11 @@ def tasks(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         task["asked"] += row["samples"] * row["n"]
         task["right"] += row["samples"] * row["k"]
     return list(found.values())
+
+
+def drift(source: Source, before: int, after: int) -> list[dict[str, Any]]:
+    """How the pass rate moved from one round to another, by task and in all (`pipelines.lake.macros`)."""
+    return source.rows(f"FROM drift({before}, {after})")
 
 
 def comparisons(source: Source, number: int) -> list[Comparison]:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from flows.console import ARM_NAMES
 from flows.report import figures, measures
+from flows.report.bands import bands, solved, suspected
 from flows.report.chain import chain, longest
 from flows.report.gallery import gallery, stored
 from flows.report.pictures import SIDE, shown
@@ -48,6 +49,7 @@ def render(source: Source, sample: str | None = None) -> str:
         autoescape=True,
     )
     environment.filters.update(n=number, pct=percent, short=short, clock=duration, when=when)
+    environment.filters.update(solved=solved, suspected=suspected)
     lineage = _lineage(source, sample)  # first: a wrong id is told before anything is drawn
     totals, ways = measures.totals(source), measures.funnel(source)
     curated = source.rows(measures.QUERIES["curated"])
@@ -121,18 +123,21 @@ def _seconds(started: str | None, ended: str | None) -> float | None:
 
 def _rounds(source: Source) -> list[dict[str, Any]]:
     """Difficulty, accuracy and training, round by round."""
-    asked = ("difficulty", "solved")
+    asked = ("difficulty", "solved", "measured")
     counted = {name: source.rows(measures.QUERIES[name]) for name in asked}
     counted |= {"accuracy": measures.accuracies(source), "curves": measures.curves(source)}
-    rounds = []
-    for place in measures.rounds(source):
+    rounds, numbers = [], measures.rounds(source)
+    for place in numbers:
         rows = {name: [row for row in found if row["round"] == place] for name, found in counted.items()}
         compared = measures.comparisons(source, place)
         whole = any((row.before, row.after) == ("base", "grpo") for row in compared)
         rounds.append(
             {
                 "number": place,
-                "tasks": measures.tasks(rows["difficulty"]),
+                "tasks": [row for row in rows["measured"] if row["task"] is not None],
+                "measured": next((row for row in rows["measured"] if row["task"] is None), None),
+                "bands": bands(source, place) if place == numbers[-1] else [],
+                "drift": measures.drift(source, place - 1, place) if place - 1 in numbers else [],
                 "difficulty": list(figures.difficulty(rows["difficulty"], rows["solved"], f"difficulty{place}")),
                 "accuracy": list(figures.accuracy(rows["accuracy"], f"accuracy{place}")),
                 "cells": {(row["bank"], row["arm"]): row for row in rows["accuracy"]},

@@ -76,7 +76,7 @@ def open_run(lake: Lake, run_id: str | None = None) -> Iterator[Source]:
 
     Raises `NoRun`, and `Damaged` when a part is missing or of another size than its manifest says.
     """
-    from pipelines.lake import tables
+    from pipelines.lake import macros, tables
     from pipelines.lake.catalog import run_views
 
     run = wanted_run(lake, run_id)
@@ -85,4 +85,5 @@ def open_run(lake: Lake, run_id: str | None = None) -> Iterator[Source]:
         lake.check_sizes(manifest)
     with tables.connect(run_views(lake, run)) as connection:
         connection.execute(f"SET memory_limit = '{MEMORY}'")
+        connection.execute(macros.create("drift"))
         yield Source(lake, run, found, connection)

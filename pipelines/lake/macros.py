@@ -56,15 +56,26 @@ suspicion or verdict was put to people.
 
 
 DRIFT = """
-WITH sides AS (
-    SELECT s.task, d.sample_id, any_value(d.pass_rate) FILTER (d.round = r1) AS before,
-        any_value(d.pass_rate) FILTER (d.round = r2) AS after
-    FROM difficulty d JOIN samples s USING (run_id, sample_id) GROUP BY ALL
-)
+WITH sides AS ({sides})
 SELECT coalesce(task, 'all') AS task, count(before) AS n1, count(after) AS n2, avg(before) AS rate1,
     avg(after) AS rate2, avg(after) - avg(before) AS drift,
     count(*) FILTER (before IS NOT NULL AND after IS NOT NULL) AS paired, avg(after - before) AS paired_drift
 FROM sides GROUP BY ROLLUP (task) ORDER BY grouping(task), 1
+"""
+"""How a pass rate differs between two sides, by task and in all. `sides` has a row for each sample, with `before` and
+`after`, either null where that side did not measure it.
+"""
+
+ROUNDS = """
+SELECT s.task, d.sample_id, any_value(d.pass_rate) FILTER (d.round = r1) AS before,
+    any_value(d.pass_rate) FILTER (d.round = r2) AS after
+FROM difficulty d JOIN samples s USING (run_id, sample_id) GROUP BY ALL
+"""
+
+POLICIES = """
+SELECT s.task, d.sample_id, max_by(d.pass_rate, d.run_id) FILTER (starts_with(d.policy, p1)) AS before,
+    max_by(d.pass_rate, d.run_id) FILTER (starts_with(d.policy, p2)) AS after
+FROM all_difficulty d JOIN all_samples s USING (run_id, sample_id) GROUP BY ALL
 """
 
 PIXELS = """
@@ -121,8 +132,13 @@ MACROS: dict[str, Macro] = {
     ),
     "drift": Macro(
         "r1, r2",
-        f"TABLE {DRIFT}",
+        f"TABLE {DRIFT.format(sides=ROUNDS)}",
         "how the pass rate moved from one round to another, by task and in all, and on the rows of both rounds",
+    ),
+    "policy_drift": Macro(
+        "p1, p2",
+        f"TABLE {DRIFT.format(sides=POLICIES)}",
+        "the same from one policy to another, named by how their names begin, over every run",
     ),
     "picture": Macro(
         "id",

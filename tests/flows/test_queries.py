@@ -19,7 +19,7 @@ QUESTIONS = {
     title: (sql.strip(), re.findall(r"`(\w+)`", columns))
     for title, sql, columns in re.findall(r"^### (\d+)\..*?```sql\n(.*?)```\nColumns: (.*?)\n", PAGE, re.M | re.S)
 }
-NOTHING = {"3", "9", "12", "17", "20"}
+NOTHING = {"3", "7", "8", "11", "15", "16", "21", "24"}
 """Questions that a small sound round of its own may answer with no row."""
 
 
@@ -28,8 +28,8 @@ def shell() -> str:
     return str(Path(sys.executable).parent / "duckdb")
 
 
-def test_there_are_twenty() -> None:
-    assert list(QUESTIONS) == [str(number) for number in range(1, 21)]
+def test_they_are_numbered() -> None:
+    assert list(QUESTIONS) == [str(number) for number in range(1, 25)]
 
 
 @pytest.mark.parametrize("number", QUESTIONS)

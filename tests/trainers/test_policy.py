@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from pipelines.lake import Lake
 from pipelines.runner import run_stage
@@ -57,6 +59,20 @@ def test_one_policy_after_the_other(room: Classroom, policy: Path, tmp_path: Pat
     rollouts = {row["rollout_id"]: row for row in rows(lake, evaluated, "rollouts")}
     assert {row["rollout_id"] for row in found} == rollouts.keys()
     assert {json.loads(row["sampling"])["temperature"] for row in rollouts.values()} == {0}
+
+
+def test_no_step_hands_the_policy_on_to_reinforcement_as_it_is(room: Classroom, policy: Path, tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    practised = curated(room, split="rl", order=[8, 2])
+    data = given(lake, *room.pictures.values(), samples=room.samples, traces=room.traces, curated=practised)
+    handed = run(lake, sft.stage(policy), sft.Parameters(base="tiny", steps=0), data)
+    (row,) = rows(lake, handed, "policies")
+    assert (row["steps"], row["rows"], row["first_loss"], row["curve"]) == (0, 0, None, "[]")
+    before, after = (load_file(folder / "model.safetensors") for folder in (policy, lake.root / row["path"]))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(value.float(), after[name]) for name, value in before.items())
+    p = grpo.Parameters(steps=1, prompts=2, generations=2, max_completion=8)
+    assert rows(lake, run(lake, grpo.STAGE, p, data, handed.key), "policies")[0]["parent"] == handed.key
 
 
 def test_a_training_starts_from_exactly_one_policy(room: Classroom, policy: Path, tmp_path: Path) -> None:

@@ -42,7 +42,8 @@ FIGURES: dict[str, tuple[str, int, str]] = {
     "difficulty": (
         "Difficulty and length",
         0,
-        "SELECT 1, task, dial, count(k), sum(k / n) / count(n), count(*) - count(iterations)"
+        "SELECT 1, task, dial, count(k), sum(k / n) / count(n), count(*) - count(iterations), count(evidence),"
+        " count(nullif(coalesce(blind_low, 0) > 0.5, false)), sum(zero_variance) / count(zero_variance)"
         " FROM samples JOIN difficulty USING (run_id, sample_id) GROUP BY ALL",
     ),
     "banks": (

@@ -120,7 +120,9 @@ def measured(number: int, samples: list[dict[str, Any]]) -> dict[str, list[dict[
     return {
         "difficulty": [
             {"sample_id": each, "policy": policy, "k": place, "n": 4, "pass_rate": place / 4, "low": 0.0, "high": 0.9,
-             "iterations": place or None, "censored_at": None if place else 8}
+             "iterations": place or None, "censored_at": None if place else 8, "zero_variance": 0.5,
+             "suspicion": None if place else "label", "evidence": None if place else "agreement",
+             "suggested": None if place else '"blue"'}
             for place, each in enumerate(ids)
         ],
         "influence": [{"sample_id": ids[0], "target": "cards", "score": 0.25, "checkpoint": policy}],
@@ -158,8 +160,8 @@ LARGE = {
     " 5 AS threshold FROM range({n}) t(i)",
     "failures": "SELECT 'ingest' AS stage, md5('f' || i) AS row_id, 'kind' || i % 3 AS kind, 'no' AS message"
     " FROM range({n} // 10) t(i)",
-    "difficulty": "SELECT md5('s' || i) AS sample_id, 'p' AS policy, i % (n + 1) AS k, n, 1 AS iterations FROM"
-    " (SELECT i, 8 + i % 3 AS n FROM range({n}) t(i))",
+    "difficulty": "SELECT md5('s' || i) AS sample_id, 'p' AS policy, i % (n + 1) AS k, n, 0 AS low, 1 AS high,"
+    " 1 AS iterations FROM (SELECT i, 8 + i % 3 AS n FROM range({n}) t(i))",
     "rollouts": "SELECT md5('o' || i) AS rollout_id, md5('s' || i // 3) AS sample_id, 'difficulty' AS purpose,"
     " '\"' || i % 9 || '\"' AS answer, i % 2 = 0 AS correct FROM range(3 * {n}) t(i)",
     "curated": "SELECT md5('s' || i) AS sample_id, if(i % 2 = 0, 'curated', 'random') AS arm,"

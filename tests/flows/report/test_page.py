@@ -49,7 +49,7 @@ def test_every_section_has_its_figures(small: Made) -> None:
         "funnel": 1,
         "rejects": 0,
         "gallery": 0,
-        "difficulty": 8,  # three tasks and the search, in two rounds
+        "difficulty": 10,  # three tasks, all of them, and the attempts until solved, in two rounds
         "accuracy": 12,  # two banks and four pairs
         "training": 8,
         "cost": 1,
