@@ -115,7 +115,7 @@ def chances(found: Mapping[Ending, int], rates: Sequence[float]) -> np.ndarray[A
     rate = np.asarray(rates, dtype=float)[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.where(right, right * np.log(rate), 0.0) + np.where(wrong, wrong * np.log1p(-rate), 0.0)
-    return np.exp(orders + logs)
+    return np.asarray(np.exp(orders + logs))
 
 
 def coverage(rule: Rule, interval: Interval, rates: Sequence[float]) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -118,15 +118,18 @@ def test_a_failed_request_is_a_transient_failure_and_no_wrong_answer(lake):
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
-        ({"temperature": 0}, "greater than 0"),
         ({"bands": (0.2, 1.0)}, "between 0 and 1"),
         ({"rollouts": 0}, "nothing is measured"),
     ],
 )
 def test_what_would_measure_nothing_is_refused(wrong, why):
-    """Greedy attempts, for one, are one attempt."""
     with pytest.raises(ValidationError, match=why):
         Parameters(**wrong)
+
+
+def test_greedy_attempts_are_refused():
+    with pytest.raises(ValidationError, match="greater than 0"):
+        Parameters(temperature=0)
 
 
 def test_attempts_are_topped_up_while_the_interval_straddles_a_band(lake):
