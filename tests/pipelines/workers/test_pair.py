@@ -1,5 +1,6 @@
 """A policy and a stronger worker as one: each is asked what is meant for it, and answers come in order."""
 
+from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
@@ -8,10 +9,21 @@ from hypothesis import strategies as st
 
 from pipelines.workers.pair import Pair, connect_both, to_stronger
 from schemas.messages import Message, Text
-from schemas.requests import Embed, Generate, Generated, Sampling
+from schemas.requests import Embed, Generate, Generated, Sampling, Server
 from tests.pipelines.jobs import Scripted
 
 ASKED = Generate("a", (Message("user", (Text("Which?"),)),), Sampling(), 0)
+
+
+class Serving(Scripted):
+    """A server that answers at once."""
+
+    in_waves = False
+
+    def submit(self, request):
+        told = Future()
+        told.set_result(self.answer([request])[0])
+        return told
 
 
 def telling(name):
@@ -33,6 +45,13 @@ def test_both_answer_in_waves_where_one_does(policy, stronger, waves):
     one.in_waves, other.in_waves = bool(policy), bool(stronger)
     pair = connect_both(lambda *_: one, lambda *_: other, None, None)
     assert pair.in_waves == waves and pair.identity is one.identity
+
+
+def test_servers_are_asked_one_request_at_a_time():
+    pair = Pair(*(Serving(telling(name).script) for name in ("policy", "stronger")))
+    assert isinstance(pair, Server) and not pair.in_waves
+    said = [pair.submit(replace(ASKED, stronger=each)).result().text for each in (True, False)]
+    assert said == ["stronger a", "policy a"]
 
 
 def test_a_conversation_is_handed_over_whole():
