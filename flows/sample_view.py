@@ -81,8 +81,9 @@ class SampleView:
             write()
         for name in TABLES[2:]:
             if self.tables[name]:
+                rows = [SHORTER.get(name, dict)(row) for row in self.tables[name]]
                 hidden = {"sample_id", "run_id", "completion"}
-                rows = map(needed, self.tables[name]) if name == "necessity" else self.tables[name]
+                hidden |= {column for column in rows[0] if all(row[column] is None for row in rows)}
                 console.table(name, [{k: v for k, v in row.items() if k not in hidden} for row in rows])
 
     def write_pictures(self, lake: Path, folder: Path) -> list[Path]:
@@ -111,3 +112,17 @@ def needed(row: dict[str, Any]) -> dict[str, Any]:
         for side in ("original", "edited")
     }
     return {name: row[name] for name in ("policy", "origin")} | sides | {"needs_interaction": row["needs_interaction"]}
+
+
+def measured(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of `difficulty` with right of asked and the interval in one column, and when it was solved in another."""
+    from flows.report.bands import solved, suspected
+
+    right = f"{row['k']} of {row['n']} ({row['low']:.2f} to {row['high']:.2f})" if row["n"] else None
+    told = {"policy": row["policy"], "right": right, "solved": solved(row), "suspicion": suspected(row) or None}
+    rates = ("zero_variance", "blind_rate", "wrong_image_rate", "blurred_rate", "shuffled_rate", "curriculum", "tokens")
+    return told | {name: row[name] for name in rates}
+
+
+SHORTER = {"necessity": needed, "difficulty": measured}
+"""Tables of many columns, of which people see fewer."""

@@ -7,6 +7,7 @@ import pytest
 from flows.sample_view import TABLES, SampleView
 from pipelines.reflection import reflect
 from pipelines.tools.turn import step
+from schemas.arrow import TABLES as TABLES_OF
 from tests.pipelines.jobs import sample
 
 
@@ -43,3 +44,20 @@ def test_backtracking_says_where_the_wrong_attempt_leaves_the_other(capsys: pyte
     firsts = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.strip()]
     told = ["thought", "observation", "the", "thought", "taken", "thought", "answer"]
     assert firsts[firsts.index("trace") + 1 :] == told
+
+
+def test_difficulty_says_right_of_asked_when_it_was_solved_and_what_is_suspected(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    empty = dict.fromkeys(TABLES_OF["difficulty"].names) | {"policy": "p"}
+    found = {"k": 0, "n": 8, "low": 0.0, "high": 0.324, "censored_at": 12, "curriculum": 0.96}
+    accused = {"suspicion": "label", "evidence": "agreement", "suggested": '"blue"'}
+    searched = {"n": 0, "k": 0, "iterations": 7, "blind_rate": 0.75, "suspicion": "blind"}
+    row, rows = sample("i" * 32), [empty | found | accused, empty | searched]
+    SampleView(row["sample_id"], dict.fromkeys(TABLES, []) | {"samples": [row], "difficulty": rows}).print()
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[lines.index("difficulty") + 1 :][:3] == [
+        "policy right solved suspicion blind_rate curriculum",
+        "p 0 of 8 (0.00 to 0.32) never solved in 12 attempts label suspected: the attempts agree on blue 0.960",
+        "p solved at attempt 7 solved without the picture 0.750",
+    ]
