@@ -19,16 +19,17 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipelines.captions.injection import UNCHANGED, Asked, Injection, inject, unchanged
 from pipelines.captions.swaps import KINDS, Kind, Swap, offers
+from pipelines.captions.symmetric import Pull, pulls, slot
 from pipelines.stage import Context, Stage
 from pipelines.verifiers import verify_row
-from schemas.ids import seed_of
+from schemas.ids import canonical_json, seed_of
 from schemas.outcome import Drop, Fail, Keep, Outcome, Row
 from schemas.rows import lineage
 
@@ -37,6 +38,7 @@ VERSION = 5
 SQL = """
 SELECT c.*, s.program, s.source AS origin, s.dial, s.state_id, s.task AS family
 FROM captions c LEFT JOIN samples s ON s.sample_id = c.sample_id
+WHERE c.source <> 'program' OR NOT EXISTS (SELECT 1 FROM captions WHERE source = 'excerpt')
 """
 
 Range = tuple[float, float]
@@ -84,12 +86,37 @@ class Parameters(BaseModel):
         )
 
 
-def choose(offered: Sequence[Swap], used: Counter[str], seed: int) -> Swap:
-    """A swap of the least used type; ties and swaps of one type are decided by the seed."""
-    draw = random.Random(seed)
-    order = list(offered)
-    draw.shuffle(order)
-    return min(order, key=lambda swap: used[swap.kind])
+def choose(offered: Sequence[Swap], used: Counter[str], draw: random.Random, weigh: Callable[[Swap], float]) -> Swap:
+    """A swap of the least used type: any phrase of it alike, and of its substitutes one by its weight."""
+    fewest = min(used[swap.kind] for swap in offered)
+    left = [swap for swap in offered if used[swap.kind] == fewest]
+    start = draw.choice(sorted({swap.start for swap in left}))
+    there = [swap for swap in left if swap.start == start]
+    return draw.choices(there, [weigh(swap) for swap in there])[0]
+
+
+def weights(offered: Mapping[str, Sequence[Swap]], families: Mapping[str, str]) -> Pull:
+    """How strongly each value draws substitutions (`pipelines.captions.symmetric`), from all swaps of all captions."""
+    phrases: dict[tuple[str, int], list[Swap]] = defaultdict(list)
+    for caption, found in offered.items():
+        for swap in found:
+            if "true" in swap.proof:
+                phrases[caption, swap.start].append(swap)
+    return pulls(
+        (
+            slot(families[caption], found[0].proof["true"]),
+            found[0].proof["true"]["value"],
+            [swap.proof["false"]["value"] for swap in found],
+        )
+        for (caption, _), found in phrases.items()
+    )
+
+
+def weight(swap: Swap, family: str, pull: Pull) -> float:
+    """How strongly a substitute is wanted; those that no program proves are wanted alike."""
+    if "false" not in swap.proof:
+        return 1.0
+    return pull[slot(family, swap.proof["false"]), canonical_json(swap.proof["false"]["value"])]
 
 
 def run(tables: Mapping[str, pa.Table], p: Parameters, ctx: Context) -> Iterator[tuple[str, Outcome]]:
@@ -101,6 +128,8 @@ def run(tables: Mapping[str, pa.Table], p: Parameters, ctx: Context) -> Iterator
         proposed[row["caption_id"]].append(_proposal(row))
     beyond = 0
     captions = tables["input"].to_pylist()
+    offered = {row["caption_id"]: _offered(row) for row in captions}
+    pull = weights(offered, {row["caption_id"]: row["family"] for row in captions})
     for caption in sorted(captions, key=lambda row: seed_of("vicrit", p.seed, row["caption_id"])):
         made = sum(used.values())
         if p.limit is not None and made >= p.limit:
@@ -108,17 +137,23 @@ def run(tables: Mapping[str, pa.Table], p: Parameters, ctx: Context) -> Iterator
             yield caption["caption_id"], Drop("over_limit", made + beyond, p.limit)
         else:
             most = p.per_caption if p.limit is None else min(p.per_caption, p.limit - made)
-            yield caption["caption_id"], _one(caption, proposed[caption["caption_id"]], p, used, most)
+            swaps = [*offered[caption["caption_id"]], *proposed[caption["caption_id"]]]
+            yield caption["caption_id"], _one(caption, swaps, pull, p, used, most)
 
 
-def _one(caption: Row, proposed: Sequence[Swap], p: Parameters, used: Counter[str], most: int) -> Outcome:
-    program = json.loads(caption["program"]) if caption["clauses"] and caption["program"] else None
-    if program is None and not proposed:
+def _offered(caption: Row) -> list[Swap]:
+    if not (caption["clauses"] and caption["program"]):
+        return []
+    return offers(caption["text"], caption["clauses"], json.loads(caption["program"]))
+
+
+def _one(caption: Row, offered: Sequence[Swap], pull: Pull, p: Parameters, used: Counter[str], most: int) -> Outcome:
+    proven = bool(caption["clauses"] and caption["program"])
+    if not (proven or offered):
         return Drop("no_clause")
-    if program and random.Random(seed_of("unchanged", p.seed, caption["caption_id"])).random() < p.unchanged:
+    if proven and random.Random(seed_of("unchanged", p.seed, caption["caption_id"])).random() < p.unchanged:
         used[UNCHANGED] += 1
         return _kept([unchanged(caption, _asked_of(caption), p.asked)])
-    offered = [*(offers(caption["text"], caption["clauses"], program) if program else ()), *proposed]
     if not offered:
         return Drop("no_provable_swap", 0, 1)
     left = [swap for swap in offered if p.admits(swap, caption["text"])]
@@ -126,7 +161,8 @@ def _one(caption: Row, proposed: Sequence[Swap], p: Parameters, used: Counter[st
         return Drop("outside_dials", len(offered))
     made: list[Injection] = []
     while left and len(made) < most:
-        swap = choose(left, used, seed_of("swap", p.seed, caption["caption_id"], len(made)))
+        draw = random.Random(seed_of("swap", p.seed, caption["caption_id"], len(made)))
+        swap = choose(left, used, draw, lambda swap: weight(swap, caption["family"], pull))
         used[swap.kind] += 1
         made.append(inject(caption, _asked_of(caption), swap, p.asked))
         left = [other for other in left if other.start >= swap.end or other.end <= swap.start]

@@ -38,14 +38,14 @@ TOOLING = ("pipelines/tools", "pipelines/sandbox", "pipelines/ocr.py")
 TRACES = (*TOOLING, "pipelines/prompts.py")
 ATTEMPTS = ("pipelines/attempts.py", "pipelines/toolloop.py", "pipelines/verifiers", *TRACES, *ANSWERING)
 DRAWING = ("pipelines/tasks/draw.py", "pipelines/captions/words.py")
-SWAPPING = (
-    "pipelines/captions/injection.py",
+OFFERING = (
     "pipelines/captions/swaps.py",
     "pipelines/captions/subtlety.py",
     "pipelines/captions/truth.py",
     "pipelines/captions/claims.py",
     "pipelines/captions/words.py",
 )
+SWAPPING = ("pipelines/captions/injection.py", *OFFERING)
 WORLD = ("pipelines/tasks/world.py", "pipelines/captions/claims.py", *DRAWING)
 TRAINING = (
     "trainers/policy.py",
@@ -63,7 +63,9 @@ CODE: dict[str, tuple[str, ...]] = {
     "screen": ("pipelines/screen.py", "pipelines/personal.py"),
     "explore": ("pipelines/explore.py", "pipelines/reflection.py", *ATTEMPTS),
     "verify": ("pipelines/verify.py", "pipelines/reflection.py", "pipelines/seals.py", *TOOLING, "pipelines/verifiers"),
-    "vicrit": ("pipelines/vicrit.py", "pipelines/verifiers", *TRACES, *SWAPPING),
+    "retell": ("pipelines/retell.py", "pipelines/captions/excerpts.py", *OFFERING),
+    "blind": ("pipelines/blind.py", "pipelines/textonly", *OFFERING),
+    "vicrit": ("pipelines/vicrit.py", "pipelines/captions/symmetric.py", "pipelines/verifiers", *TRACES, *SWAPPING),
     "deduplicate": ("pipelines/deduplicate.py", "pipelines/near.py", *FEATURES),
     "difficulty": (
         "pipelines/difficulty.py",
@@ -74,6 +76,7 @@ CODE: dict[str, tuple[str, ...]] = {
         "pipelines/suspicion.py",
         "pipelines/treesearch.py",
         "pipelines/truth",
+        "pipelines/workers/pair.py",
         *ATTEMPTS,
     ),
     "linearise": (
