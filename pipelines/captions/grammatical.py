@@ -20,6 +20,8 @@ from pipelines.captions.swaps import KINDS, Kind, Swap, times
 COUNTS = range(2, 100)
 _FORMS = ("circle", "square", "triangle", "cross", "star", "sphere", "cube", "cone", "cylinder")
 """Shapes that are nouns."""
+_TINTS = ("coral", "brick", "rose", "navy", "sky", "olive", "lime", "blood")
+"""Things after which colours are called."""
 _STATES = ("is", "are", "was", "were", "stands", "stand", "looks", "look")
 _LETTERS = {
     old: new
@@ -55,15 +57,18 @@ def _new_words(words: Sequence[Word], at: int, kind: Kind) -> Sequence[str]:
     if kind == "object":
         base = singular(word.lower)
         head = word.is_noun and not (after and (after.is_noun or _coloured(after)) and after.phrase in ("NP", "ADJP"))
-        if not head or (before and _belongs(before)):
+        named = word.text[0].isupper() and before and before.text != "."
+        if not head or named or (before and _belongs(before)):
             return ()
         return [new if base == word.lower else plural(new) for new in substitutes(base, kind)]
-    if kind == "attribute" and any(near and _coloured(near) for near in (before, after)):
-        return ()  # orange red is one colour
+    if kind == "attribute" and any(near and (_coloured(near) or near.lower in _TINTS) for near in (before, after)):
+        return ()  # orange red is one colour, and so is brick red
     if kind == "material" and not (after and after.is_noun) and not (before and before.lower == "of"):
         return ()
     if kind == "spatial" and word.lower in ("left", "right") and not (after and after.lower in _COMPARED):
         return ()
+    if kind == "spatial" and word.tag == "IN" and not (after and after.tag[:2] in ("DT", "PR", "JJ", "NN")):
+        return ()  # `everything behind is blurred`
     if kind == "spatial" and word.lower == "top" and before and before.lower == "on":
         return ()
     if kind == "shape" and word.lower in _FORMS and not (after and after.is_noun):
@@ -77,7 +82,7 @@ def _new_words(words: Sequence[Word], at: int, kind: Kind) -> Sequence[str]:
 def _describes(before: Word | None, word: Word, after: Word | None) -> bool:
     """Whether an adjective is said of a thing: right before it, but not in `in full bloom`; or after a form of `be`."""
     if before and before.lower in _STATES:
-        return True
+        return not (after and after.lower in ("over", "down", "up", "out"))
     idiom = before and before.tag == "IN" and before.lower != "of"
     return bool(after and after.tag[:2] in ("NN", "JJ", ",") and not idiom) and word.tag != "RB"
 

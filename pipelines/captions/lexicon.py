@@ -29,18 +29,17 @@ _FAMILIES: Mapping[Kind, str] = {
         cup bowl jug
         plate tray
         spoon fork knife
-        bottle vase jar
+        bottle jar
+        bottle vase
         table chair bench
         bed sofa
         pillow blanket
-        lamp candle
         clock mirror
         book magazine newspaper
         pencil pen brush
         hat helmet
-        glove mitten
         shirt jacket sweater
-        shoe boot sandal
+        shoe boot
         scarf tie
         bag basket suitcase
         backpack handbag
@@ -48,39 +47,26 @@ _FAMILIES: Mapping[Kind, str] = {
         guitar violin
         drum trumpet
         football basketball
-        car van truck bus
+        car truck bus
         bicycle motorcycle
-        boat raft canoe
+        boat raft
         train tram
         aeroplane helicopter
         rocket balloon
         house barn church
         tower chimney
-        bridge tunnel
         door window
-        fence hedge
-        stairs ladder
-        roof balcony
         street canal
-        river lake
+        bridge pier
         meadow beach
         hill dune
-        cloud rainbow
         brook path
-        nose chin
-        hand foot
-        arm leg
-        ear eye
-        beak tail
-        wing paw
         telephone calculator
         keyboard piano
         button zip
         rope chain
-        flag kite
         sun moon
         feather leaf
-        petal thorn
         pebble shell
         brick tile
     """,
@@ -92,7 +78,7 @@ _FAMILIES: Mapping[Kind, str] = {
         beige red green blue purple black turquoise
         small large
         tiny huge
-        tall short
+        tall low
         long short
         wide narrow
         broad narrow
@@ -127,7 +113,6 @@ _FAMILIES: Mapping[Kind, str] = {
     "condition": """
         open closed
         open shut
-        empty full
         wet dry
         broken intact
         blurred sharp
@@ -143,7 +128,6 @@ _FAMILIES: Mapping[Kind, str] = {
         folded unfolded
         raw cooked
         frozen melted
-        painted unpainted
     """,
     "shape": """
         round square triangular

@@ -5,6 +5,7 @@ A rule is a function of the caption's words and the swap; the first that is brok
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -18,11 +19,12 @@ LONGEST = 5
 """Words of a phrase."""
 MOST_CHANGED = 3
 """Words of it that change."""
-DISTINCT = 0.15
-"""Distance of two colours that nobody takes for one another; purple and violet are at 0.07."""
+DISTINCT = 0.27
+"""Distance of two colours that nobody takes for one another: orange and red are at 0.23, blue and turquoise at 0.26."""
 
 _NEGATIONS = frozenset({"no", "not", "nor", "neither", "none", "nobody", "nothing", "never", "without", "cannot"})
 _HEDGES = frozenset({"or", "like", "seems", "perhaps", "maybe", "almost", "nearly", "if"})
+_WITHOUT_COLOUR = re.compile(r"\bblack[- ]and[- ]white\b|\bgr[ea]y[- ]?scale\b|\bmonochrome\b", re.IGNORECASE)
 _SAME_EITHER_WAY = frozenset({"other", "another", "each", "half"})
 """Where one is above the other, one is below the other; what is half full is half empty."""
 
@@ -126,6 +128,12 @@ def _hedged(read: Read, swap: Swap) -> bool:
     return any(word.lower in _HEDGES for word in _around(read, swap))
 
 
+def _colourless(read: Read, swap: Swap) -> bool:
+    """A colour in a picture that is said to have none."""
+    grey = RGB.get(changed(swap)[1], (0, 0, 0))
+    return len(set(grey)) > 1 and bool(_WITHOUT_COLOUR.search(read.text))
+
+
 def _symmetric(read: Read, swap: Swap) -> bool:
     touched = read.touched(swap)
     near = read.words[max(0, touched[0] - 2) : touched[-1] + 4]
@@ -168,6 +176,7 @@ RULES: Mapping[str, Callable[[Read, Swap], bool]] = {
     "broader_or_narrower": _broader,
     "negated": _negated,
     "hedged": _hedged,
+    "colourless": _colourless,
     "same_either_way": _symmetric,
     "one_or_many": _numbers,
     "article": _article,

@@ -1,4 +1,4 @@
-"""Captions read back: what is injected is false and what it replaced was true, by a path that shares nothing with it."""
+"""Captions read back: what is injected is false, and what it replaced was true, by a path of its own."""
 
 import json
 import random
