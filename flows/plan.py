@@ -239,7 +239,7 @@ def _round(
             (*samples, measured),
             versions=TOOLING,
         )
-        proof = plan.parameters(verify.STAGE)
+        proof = plan.parameters(verify.STAGE, origins=("tree", "backtracking"))
         traces += (lined, add(name("verify_trees"), verify.STAGE, proof, (*samples, lined), versions=RENDERER))
     influenced = add(
         name("influence"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, takewhile
@@ -12,12 +13,17 @@ from PIL import Image
 
 from pipelines.attempts import turns_of
 from pipelines.reflection import Reflection, reflect, speakable
-from pipelines.toolloop import conclude
+from pipelines.toolloop import STEP_ENDS, conclude
 from pipelines.tools import OFFERED
+from pipelines.tools.calls import OPEN
 from pipelines.tools.environment import Rules, State, advance
 from pipelines.tools.replay import observation
+from pipelines.tools.turn import ANSWER_OPEN
 from schemas.ids import picture_id
 from schemas.outcome import Row
+
+_TAG = re.compile(f"{OPEN}|{ANSWER_OPEN}")
+_STEP_END = re.compile("|".join(STEP_ENDS))
 
 
 @dataclass(frozen=True)
@@ -40,8 +46,7 @@ class Line:
 
     def shared(self, other: Line) -> tuple[Row, ...]:
         """The nodes that both lines go through, from the root."""
-        pairs = zip(self.path, other.path, strict=False)
-        return tuple(mine for mine, _ in takewhile(lambda pair: pair[0]["node_id"] == pair[1]["node_id"], pairs))
+        return self.path[: _common(self.path, other.path)]
 
 
 def lines_of(nodes: Sequence[Row], rollouts: Sequence[Row], pictures: Sequence[Image.Image]) -> list[Line]:
@@ -56,20 +61,35 @@ def lines_of(nodes: Sequence[Row], rollouts: Sequence[Row], pictures: Sequence[I
     return [_played(row, tuple(upward(row["node_id"]))[::-1], pictures) for row in rollouts]
 
 
+def alike(one: Line, other: Line) -> tuple[int, str]:
+    """How many turns two lines have begun with in the same words, and what they say alike of the next, up to the end of
+    a step. That is as far as the tree has them together, or further, where two attempts took the same step by
+    themselves.
+    """
+    mine, theirs = turns_of(one.row), turns_of(other.row)
+    turns = _common(mine, theirs)
+    said = _TAG.split(mine[turns][: _common(mine[turns], theirs[turns])])[0]
+    said = said[: max(said.rfind(end) for end in STEP_ENDS) + 1]
+    return turns, said if said.strip() else ""
+
+
 def branch(wrong: Line, answer: str, right: Line, own: int) -> Reflection:
-    """The wrong line to its `answer`, what takes it back, and the right line from the last node of both on; `own`
+    """The wrong line to its `answer`, what takes it back, and the right line from the last step of both on; `own`
     pictures are the sample's.
     """
-    shared, turns, said = wrong.shared(right), 0, ""
-    for node in shared:
-        turns, said = (turns + 1, "") if node["ends_turn"] else (turns, said + node["text"])
+    turns, said = alike(wrong, right)
     before = tuple(chain.from_iterable(wrong.turns[:turns]))
     astray, after = (list(chain.from_iterable(line.turns[turns:])) for line in (wrong, right))
-    if said and after[0]["kind"] == "thought":  # both have begun this turn alike: it is not said twice
+    if said and after[0]["kind"] == "thought":  # what both have said of this turn is not said twice
         rest = after[0]["text"].removeprefix(said.strip()).strip()
         after = [{**after[0], "text": rest}, *after[1:]] if rest else after[1:]
-    place = shared[-1]["text"].strip(" ;\n") if said else ""
+    place = _STEP_END.split(said.strip(" ;\n"))[-1].strip()
     return reflect(astray, answer, after, own, wrong.row["seed"], before, place if speakable(place) else "")
+
+
+def _common(one: Sequence[Any], other: Sequence[Any]) -> int:
+    """How many elements two sequences begin with alike."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _played(row: Row, path: tuple[Row, ...], pictures: Sequence[Image.Image]) -> Line:

@@ -22,7 +22,7 @@ import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,6 +32,7 @@ from pipelines.stage import Context, Stage
 from schemas.arrow import TABLES
 from schemas.ids import content_id
 from schemas.outcome import Drop, Keep, Outcome
+from schemas.rows import Origin
 
 VERSION = 3
 
@@ -83,7 +84,7 @@ class Parameters(BaseModel):
     sql: str = Field(
         DEFAULT_SQL, description="SELECT sample_id, split … ORDER BY …; a DuckDB query over the tables above."
     )
-    traces: tuple[Literal["oracle", "policy", "reflection", "tree", "backtracking"], ...] = Field(
+    traces: tuple[Origin, ...] = Field(
         ("oracle", "policy", "reflection"),
         min_length=1,
         description="Whose verified traces may teach a sample, in the selection and in the control: the first that has "

@@ -25,20 +25,20 @@ from typing import Any
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.branches import Line, branch, lines_of
+from pipelines.branches import Line, alike, branch, lines_of
 from pipelines.reflection import pictures_made, speakable
 from pipelines.stage import Context, Stage
 from pipelines.verifiers import written
 from schemas.ids import canonical_json
 from schemas.outcome import Child, Drop, Expansion, Keep, Outcome, Row
-from schemas.rows import StepRow, TraceRow, lineage
+from schemas.rows import Origin, StepRow, TraceRow, lineage
 
 VERSION = 1
 
 SQL = """
 SELECT trees.tree_id, trees.nodes, lines.lines, s.*
 FROM (
-    SELECT tree_id, sample_id, list(struct_pack(node_id, parent_id, text, ends_turn)) AS nodes
+    SELECT tree_id, sample_id, list(struct_pack(node_id, parent_id)) AS nodes
     FROM tree_nodes GROUP BY tree_id, sample_id
 ) trees
 JOIN samples s ON s.sample_id = trees.sample_id
@@ -66,7 +66,7 @@ class Told:
     tools made; where a wrong line comes first, that one, and how many steps are its own and shared.
     """
 
-    origin: str
+    origin: Origin
     steps: Sequence[Row]
     right: Line
     node: Row
@@ -85,7 +85,7 @@ def run(row: dict[str, Any], p: Parameters, ctx: Context) -> Expansion | Drop:
     if not rights:
         return Drop("unsolved", 0, 1)
     wrongs = [(line, _nearest(line, rights)) for line in sound if line.row["correct"] is False]
-    wrongs.sort(key=lambda pair: (-len(pair[0].shared(pair[1])), _brevity(pair[0])))
+    wrongs.sort(key=lambda pair: (_apart(*pair), _brevity(pair[0])))
     keep = _keeping(row, ctx)
     left: dict[str, Outcome] = {_name(line): Drop("bad_call" if _answered(line) else "no_answer") for line in lines}
     left |= _first(p.direct, {_name(right): partial(direct, right) for right in rights}, keep)
@@ -125,7 +125,13 @@ def _answered(line: Line) -> bool:
 
 def _nearest(wrong: Line, rights: Sequence[Line]) -> Line:
     """The right line that goes with the wrong one furthest; of equals the one of few turns."""
-    return min(rights, key=lambda right: (-len(wrong.shared(right)), _brevity(right)))
+    return min(rights, key=lambda right: (_apart(wrong, right), _brevity(right)))
+
+
+def _apart(one: Line, other: Line) -> tuple[int, int]:
+    """The less, the longer two lines are one."""
+    turns, said = alike(one, other)
+    return -turns, -len(said)
 
 
 def _brevity(line: Line) -> tuple[int, int, str]:

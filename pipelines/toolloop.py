@@ -20,6 +20,9 @@ from pipelines.verifiers.extract import extract
 from schemas.ids import seed_of
 from schemas.requests import Failed, Generate, Generated, Request, Result, Sampling
 
+STEP_ENDS = (";", "\n")
+"""Where a thought may be cut into steps: after these a tokenizer begins anew, so going on from there is natural."""
+
 T = TypeVar("T")
 Asking: TypeAlias = Generator[list[Request], list[Result], T]
 """Yields requests, is sent their results in the same order, and returns a `T`."""

@@ -17,7 +17,7 @@ from pipelines import mcts
 from pipelines.attempts import Asked, rollout_row
 from pipelines.prompts import conversation, prompt_hash
 from pipelines.stage import Context
-from pipelines.toolloop import Asking, Episode, conclude
+from pipelines.toolloop import STEP_ENDS, Asking, Episode, conclude
 from pipelines.tools.calls import CLOSE, OPEN
 from pipelines.tools.environment import Rules, State, advance
 from pipelines.tools.replay import observation
@@ -26,9 +26,6 @@ from schemas.ids import content_id, seed_of
 from schemas.messages import Message, Text
 from schemas.outcome import Row
 from schemas.requests import Failed, Generate, Generated
-
-DELIMITERS = (";", "\n")
-"""After these a tokenizer begins anew, so going on from there is natural."""
 
 THINKLITE: dict[str, Any] = {
     "search": "always",
@@ -68,7 +65,7 @@ class Searching(Asked):
     )
     stop: mcts.Stop = Field("first", description="The search ends at the `first` solution, or with its `budget`.")
     delimiters: tuple[str, ...] = Field(
-        DELIMITERS, min_length=1, description="Texts that end a step. A tool call is never cut by one."
+        STEP_ENDS, min_length=1, description="Texts that end a step. A tool call is never cut by one."
     )
 
     @model_validator(mode="before")

@@ -32,12 +32,14 @@ from pipelines.tools.replay import replay
 from pipelines.tools.tool import pixel_box
 from pipelines.verifiers import verify_row
 from schemas.outcome import Drop, Keep, Outcome, Row
+from schemas.rows import ORIGINS, Origin
 
 VERSION = 3
 
 SQL = """
 SELECT t.trace_id, t.origin, t.steps, t AS trace, s.*
 FROM traces t JOIN samples s ON s.sample_id = t.sample_id
+WHERE list_contains($origins, t.origin)
 """
 
 Box = tuple[float, float, float, float]
@@ -56,6 +58,7 @@ class Parameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     coverage: float = Field(1.0, gt=0, le=1, description="Share of a declared region that one view must contain.")
+    origins: tuple[Origin, ...] = Field(ORIGINS, description="Whose traces are carried out again.")
     programs: bool = Field(False, description="Whether programs in traces may be run again, in the sandbox.")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -12,6 +12,12 @@ from schemas.answers import ANSWER_TYPES, canonical_answer
 from schemas.ids import Json, canonical_json, content_id, sample_id
 
 UNKNOWN_LICENSE = "unknown"
+
+Origin: TypeAlias = Literal["oracle", "policy", "reflection", "tree", "backtracking"]
+"""Who made a trace: the family's program, a policy's right attempt, a wrong and a right one of it; lines of its search
+tree, a right one alone and a right one that leaves a wrong one.
+"""
+ORIGINS: tuple[Origin, ...] = get_args(Origin)
 
 
 class Strict(BaseModel):
@@ -112,7 +118,7 @@ class TraceRow(Strict):
     """
 
     sample_id: str
-    origin: str = Field(pattern="^(oracle|policy|reflection|tree|backtracking)$")
+    origin: Origin
     steps: Sequence[StepRow]
     answer: Any
     producer: dict[str, Any]

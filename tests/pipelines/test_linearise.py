@@ -7,7 +7,7 @@ import pytest
 
 from pipelines import difficulty, verify, workers
 from pipelines.attempts import turns_of
-from pipelines.branches import Line, branch, lines_of
+from pipelines.branches import Line, alike, branch, lines_of
 from pipelines.lake import Lake
 from pipelines.linearise import STAGE, Parameters
 from pipelines.prompts import conversation
@@ -17,7 +17,7 @@ from pipelines.stage import StageCall, WorkerSpec
 from pipelines.tasks import FAMILIES
 from pipelines.tasks.rows import sample_row
 from pipelines.tools import picture_id
-from pipelines.tools.replay import replay, with_observations
+from pipelines.tools.replay import replay
 from pipelines.tools.turn import assistant_text, step
 from schemas.requests import Generated
 from schemas.rows import StepRow, TraceRow
@@ -130,9 +130,6 @@ def test_a_trace_names_its_tree_its_node_and_its_lines(lake) -> None:
                 assert node in line.path
 
 
-NODE = {"node_id": "n", "parent_id": None, "text": "", "ends_turn": False}
-
-
 def tampered(trace: dict, **changes) -> dict:
     """The trace with other content, under the name of that content."""
     return TraceRow.of({**trace, **changes}).row()
@@ -175,22 +172,40 @@ def test_without_room_in_a_conversation_there_is_no_backtracking(lake) -> None:
     upstream, tree = searched(lake, "Both?", max_turns=3)
     done = run(lake, STAGE, Parameters(), upstream, tree.key)
     assert [row["origin"] for row in rows(lake, done, "traces")] == ["tree"]
-    assert {row["value"] for row in rows(lake, done, "rejects") if row["reason"] == "no_room"} == {4.0, 5.0}
+    assert {row["value"] for row in rows(lake, done, "rejects") if row["reason"] == "no_room"} == {4.0}
 
 
-def test_a_branch_between_two_turns_and_one_at_the_root() -> None:
-    shared = with_observations([PHOTO], [step("action", None, "rotate", {"angle": 90})])
-    wrong, right = ((step("thought", text), step("answer", text)) for text in ("blue", "red"))
-    ended = {"node_id": "b", "parent_id": "a", "text": "…", "ends_turn": True}
-    lines = [Line({"seed": 0}, (NODE, ended), (tuple(shared), each), (), True) for each in (wrong, right)]
-    told = branch(lines[0], "blue", lines[1], 1)
-    assert told.shared_steps == 2 and told.steps[:2] == tuple(shared)
-    assert told.steps[told.wrong_steps]["text"] in {each.format(answer="blue") for each in RECOGNITIONS["earlier"]}
-    lines = [Line({"seed": 0}, (NODE,), (each,), (), True) for each in (wrong, right)]
-    whole = branch(lines[0], "blue", lines[1], 1)
-    assert whole.shared_steps == 0
-    assert whole.steps[whole.wrong_steps]["text"] in {each.format(answer="blue") for each in RECOGNITIONS["anew"]}
-    assert [each["text"] for each in whole.steps][-2:] == ["red", "red"]
+def line(*turns: str) -> Line:
+    """A line that was said like this, and played over the photograph."""
+    ends = [len("\n\n".join(turns[: number + 1])) for number in range(len(turns))]
+    row = {"rollout_id": turns[-1], "node_id": "n", "seed": 0, "text": "\n\n".join(turns), "turn_ends": ends}
+    node = {"node_id": "n", "parent_id": None}
+    (played,) = lines_of([node], [{**row, "sampling": '{"max_images": 4}'}], [PHOTO])
+    return played
+
+
+def taken_back(one: Line, other: Line) -> tuple[str, list[str]]:
+    """The kind of sentence that stands between them, and the thoughts and the answer that follow."""
+    told = branch(one, "blue", other, 1)
+    said = told.steps[told.wrong_steps]["text"]
+    places = {place.strip() for place in one.row["text"].replace("\n", ";").split(";")}
+    forms = {f.format(answer="blue", place=p): kind for kind, fs in RECOGNITIONS.items() for f in fs for p in places}
+    return forms[said], [each["text"] for each in told.steps[told.wrong_steps + 1 :]]
+
+
+def test_the_right_line_goes_on_behind_the_last_step_of_both() -> None:
+    """A step ends at a delimiter, and never inside a call or an answer."""
+    one = line("see a; see b; blue\n<answer>blue</answer>")
+    assert taken_back(one, line("see a; see b; red\n<answer>red</answer>")) == ("from", ["red", "red"])
+    assert taken_back(one, line("see a; look\n<answer>red</answer>")) == ("from", ["look", "red"])
+    assert taken_back(one, line("see c\n<answer>red</answer>")) == ("anew", ["see c", "red"])
+    assert taken_back(one, line("see a; see b;\n<answer>red</answer>")) == ("from", ["red"])
+    there, away = f"look\n{crop(0, 0, 500, 500)}", f"look\n{crop(500, 0, 1000, 500)}"
+    seen = line(there, "so\n<answer>blue</answer>")
+    assert alike(seen, line(there, "then\n<answer>red</answer>")) == (1, "")
+    assert taken_back(seen, line(there, "then\n<answer>red</answer>")) == ("earlier", ["then", "red"])
+    assert alike(seen, line(away, "so\n<answer>red</answer>")) == (0, "look\n")
+    assert alike(line("<answer>1; 2</answer>"), line("<answer>1; 3</answer>")) == (0, "")
 
 
 def test_trees_of_a_real_model_become_traces_that_are_all_proven(tmp_path) -> None:

@@ -17,6 +17,7 @@ from pipelines.tasks import FAMILIES
 from pipelines.tasks.rows import sample_row
 from pipelines.tools import picture_id
 from pipelines.treesearch import Moves, Searching, search
+from pipelines.workers.reader import Reader
 from schemas.arrow import table_of
 from schemas.messages import Picture, Text, pictures
 from schemas.outcome import Row
@@ -206,6 +207,7 @@ def test_the_preset_has_none_of_the_defects_of_the_published_code() -> None:
             requests = next(talk) if answers is None else talk.send(answers)
             wave.append(len(requests))
             answers = [policy(request) for request in requests]
+            assert all(text.isprintable() for each in requests for m in each.messages for text in m.text.split("\n"))
             (shown, asked) = requests[0].messages[0].parts
             assert isinstance(shown, Picture) and isinstance(asked, Text)
     tree = end.value.value
@@ -268,7 +270,7 @@ def test_each_picture_of_a_tree_is_encoded_once_and_remembering_it_changes_no_bi
     once, _ = play(Together(answer), p, row, room)
     assert runs["tower"] == len(shown) > 1
     assert shown.total() > 2 * len(shown)
-    worker._reader._room, worker._reader._seen = 0, type(worker._reader._seen)()
+    worker._reader = worker._speaker._reader = Reader(model, worker.encoder, remembered_bytes=0)
     again, _ = play(Together(answer), p, row, room)
     assert runs["tower"] > 2 * len(shown)  # both times together
     assert again == once
