@@ -42,7 +42,7 @@ def deployments(lake: Path, min_rows: int | None = None, min_drift: float | None
 
     `retrain` is started by the events of rounds once so many rows are new, or pass rates moved by so much.
     """
-    return [
+    made = [
         RunnerDeployment.from_flow(
             flow,
             name=name,
@@ -54,6 +54,9 @@ def deployments(lake: Path, min_rows: int | None = None, min_drift: float | None
         )
         for name, (flow, says) in FLOWS.items()
     ]
+    for deployment in made:  # what people set in the UI stands: unset fields are not sent when one is registered again
+        deployment.model_fields_set.difference_update({"schedules", "paused"})
+    return made
 
 
 def triggers(min_rows: int | None, min_drift: float | None) -> list[Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from flows.recipes import shipped
 from flows.serve import FLOWS
 from tests.flows import rounds
 
@@ -25,9 +26,15 @@ def registered(server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     for rows in ("50", "70"):
         done = subprocess.run([*command, *asked, rows], env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
+        found = httpx.post(f"{server}/deployments/filter", json={}, timeout=30).json()
+        known = {each["name"]: each for each in found}
+        if rows == "50":
+            nightly = [{"schedule": {"cron": "0 3 * * *"}, "active": True}]
+            address = f"{server}/deployments/{known['flywheel']['id']}"
+            httpx.post(f"{address}/schedules", json=nightly, timeout=30).raise_for_status()
+            httpx.post(f"{address}/pause_deployment", timeout=30).raise_for_status()
     assert "registered run_round/round" in done.stdout
-    found = httpx.post(f"{server}/deployments/filter", json={}, timeout=30).json()
-    return {each["name"]: each for each in found}
+    return known
 
 
 def test_every_flow_has_one_deployment_that_runs_once_at_a_time(registered: dict[str, Any]) -> None:
@@ -41,7 +48,7 @@ def test_every_flow_has_one_deployment_that_runs_once_at_a_time(registered: dict
 def test_every_field_of_a_form_is_typed_and_the_recipe_is_chosen_from_a_list(registered: dict[str, Any]) -> None:
     for each in registered.values():
         form = each["parameter_openapi_schema"]["properties"]
-        assert form["recipe"]["enum"] == ["interaction", "quickstart", "tiny", "worlds"]
+        assert form["recipe"]["enum"] == sorted([*shipped(), "tiny"])
         assert all("type" in field or "anyOf" in field for field in form.values())
         assert all(field.get("description") for field in form.values()), "words beside every field"
         assert not any("key" in name or "secret" in name or "token" in name for name in form)
@@ -86,6 +93,19 @@ def test_registered_twice_there_is_one_automation_for_each_threshold(registered:
     assert given["retrain: enough new curated rows"]["min_rows"] == 70
     assert given["retrain: difficulty has drifted"]["min_drift"] == 0.1
     assert all(each["actions"][0]["deployment_id"] == registered["retrain"]["id"] for each in found)
+
+
+def test_what_somebody_set_stands_and_a_schedule_makes_runs(registered: dict[str, Any], server: str) -> None:
+    mine = registered["flywheel"]
+    assert mine["paused"]
+    assert [each["schedule"]["cron"] for each in mine["schedules"]] == ["0 3 * * *"]
+    httpx.post(f"{server}/deployments/{mine['id']}/schedule", json={"min_runs": 2}, timeout=30).raise_for_status()
+    of_it = {"deployments": {"id": {"any_": [mine["id"]]}}}
+    due = httpx.post(f"{server}/flow_runs/filter", json=of_it, timeout=30).json()
+    assert len(due) >= 2
+    assert all(each["auto_scheduled"] and "T03:00:00" in each["expected_start_time"] for each in due)
+    for each in due:
+        httpx.delete(f"{server}/flow_runs/{each['id']}", timeout=30)
 
 
 def test_stages_that_hold_a_model_share_a_limit(registered: dict[str, Any], server: str) -> None:
