@@ -30,7 +30,7 @@ from schemas.ids import content_id
 from schemas.outcome import Child, Drop, Expansion, Fail, Keep, Outcome
 from schemas.rows import SampleRow, lineage
 
-VERSION = 3
+VERSION = 4
 
 
 class Parameters(BaseModel):

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 END = re.compile(r"(?<=[.?!])\s+(?=[A-Z“])")
-HANGING = ("There, ",)
-"""How a sentence begins that means nothing without the one before it."""
+HANGING = ("There, ", "The count is ", "Lines of data ")
+"""How sentences begin that mean nothing without the one before them."""
 
 Span = tuple[int, int]
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipelines.sources.conventions import pairs, plain, reinforce, turns, vlmevalkit
+from pipelines.sources.conventions import pairs, plain, reinforce, turns, vicrit, vlmevalkit
 from pipelines.sources.conventions.said import Convention
 from pipelines.sources.record import SourceError
 
@@ -20,6 +20,7 @@ CONVENTIONS: dict[str, Convention] = {
     "verl": reinforce.VERL,
     "easyr1": reinforce.EASYR1,
     "vlmevalkit": vlmevalkit.CONVENTION,
+    "vicrit_bench": vicrit.CONVENTION,
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.captions.injection import ASK
 from pipelines.sources import BadField, SourceError
 from pipelines.sources.conventions import CONVENTIONS, detect
 from pipelines.sources.conventions.said import Said, marks_in, without_marks
@@ -107,6 +108,17 @@ ROWS: dict[str, tuple[str, dict[str, Any], list[tuple[Any, Any]]]] = {
     "EasyR1 by prompt": ("easyr1", {"prompt": "<image>Find x.", "answer": "4"}, [("Find x.", "4")]),
     "VLMEvalKit": ("vlmevalkit", {"index": "1", "question": "Q?", "A": "x", "B": "y", "answer": "B"}, [("Q?", "y")]),
     "VLMEvalKit with a hint": ("vlmevalkit", {"question": "Q?", "hint": "H.", "answer": "z"}, [("H.\nQ?", "z")]),
+    "ViCrit-Bench": (
+        "vicrit_bench",
+        {"changed_caption": "A red cup.", "original_noun_phrases": "a blue cup", "changed_noun_phrases": "a red cup"},
+        [(f"{ASK}\nA red cup.", "a red cup")],
+    ),
+    "ViCrit-Bench, all phrases": (
+        "vicrit_bench",
+        {"changed_caption": "A cup, two pens.", "original_noun_phrases": ["A cup", "six pens"],
+         "changed_noun_phrases": ["A cup", "two pens"]},
+        [(f"{ASK}\nA cup, two pens.", "two pens")],
+    ),
 }  # fmt: skip
 
 
@@ -125,6 +137,7 @@ def test_every_column_that_is_read_is_told_in_the_preview(name: str) -> None:
     assert set(fields) <= known
 
 
+CHANGED = {"changed_caption": "A cup.", "original_noun_phrases": "a cat", "changed_noun_phrases": "a cup"}
 WRONG = {
     "no turns": ("llava", {"conversations": []}, "field 'conversations': a list of turns"),
     "turns of another kind": ("llava", {"conversations": ["hello"]}, "turn 1: an object"),
@@ -155,6 +168,23 @@ WRONG = {
     "texts of texts": ("finevision", {"texts": ["a"]}, "field 'texts'"),
     "a blank caption": ("plain", {"caption": " "}, "field 'caption'"),
     "questions of texts": ("plain", {"questions": ["a"]}, "field 'questions'"),
+    "no phrase changed": (
+        "vicrit_bench",
+        {**CHANGED, "original_noun_phrases": ["a cup"]},
+        "exactly one phrase must differ",
+    ),
+    "one phrase more": (
+        "vicrit_bench",
+        {**CHANGED, "original_noun_phrases": ["a cat", "a b"]},
+        "exactly one phrase must",
+    ),
+    "a phrase elsewhere": ("vicrit_bench", {**CHANGED, "changed_noun_phrases": "a hat"}, "it stands 0 times"),
+    "a phrase twice": ("vicrit_bench", {**CHANGED, "changed_caption": "A cup and a cup."}, "it stands 2 times"),
+    "phrases of numbers": (
+        "vicrit_bench",
+        {**CHANGED, "changed_noun_phrases": [3]},
+        "field 'changed_noun_phrases': a text",
+    ),
     "captions in one text": ("plain", {"captions": "a"}, "field 'captions': a list"),
 }
 
