@@ -28,11 +28,13 @@ from pipelines import (
     ingest,
     linearise,
     necessity,
+    propose,
     retell,
     synthesize,
     verify,
     vicrit,
 )
+from pipelines.captions import grammar
 from pipelines.lake import Lake
 from pipelines.stage import Stage, StageCall, WorkerSpec
 from pipelines.tasks import FAMILIES
@@ -48,6 +50,9 @@ TOOLING = {name: version(name) for name in LIBRARIES}
 RENDERER = {**TOOLING, **{f"task {name}": str(family.VERSION) for name, family in FAMILIES.items()}}
 """What draws task pictures too, and says what is asked about them."""
 
+GRAMMAR = {name: version(name) for name in grammar.LIBRARIES}
+"""What stage `propose` finds phrases with."""
+
 ENCODER = {name: version(name) for name in meaning.LIBRARIES}
 """What stage `blind` reads captions with."""
 
@@ -56,6 +61,7 @@ PARAMETERS: dict[str, type[BaseModel]] = {
     for stage in (
         explore.STAGE,
         verify.STAGE,
+        propose.STAGE,
         retell.STAGE,
         vicrit.STAGE,
         blind.STAGE,
@@ -207,9 +213,15 @@ def _round(
     explored = add(name("explore"), explore.STAGE, plan.parameters(explore.STAGE), (made,), policy, versions=TOOLING)
     verified = add(name("verify"), verify.STAGE, plan.parameters(verify.STAGE), (made, explored), versions=RENDERER)
     captioned = (*pool.samples, made)
+    proposed: tuple[str, ...] = ()
+    if propose.STAGE.name in recipe.stages:
+        asked = plan.parameters(propose.STAGE)
+        proposed = (add(name("propose"), propose.STAGE, asked, captioned, policy, versions=GRAMMAR),)
     if retell.STAGE.name in recipe.stages:
         captioned += (add(name("retell"), retell.STAGE, plan.parameters(retell.STAGE), captioned),)
-    injected = add(name("vicrit"), vicrit.STAGE, plan.parameters(vicrit.STAGE), captioned, versions=RENDERER)
+    injected = add(
+        name("vicrit"), vicrit.STAGE, plan.parameters(vicrit.STAGE), (*captioned, *proposed), versions=RENDERER
+    )
     if blind.STAGE.name in recipe.stages:
         read = (*captioned, injected)
         injected = add(name("blind"), blind.STAGE, plan.parameters(blind.STAGE), read, versions=ENCODER)

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
+from pipelines.captions import wordnet
+
+LIBRARIES = ("inflect", "textblob")
+"""What decides how a text is read: another version may find other phrases."""
 _SENTENCE_END = re.compile(r"[.!?;:]")
 
 
@@ -60,9 +64,9 @@ def clause_of(words: Sequence[Word], at: int) -> Sequence[Word]:
 
 @lru_cache(maxsize=65536)
 def singular(noun: str) -> str:
-    """The base form of a noun in lower case."""
+    """The base form of a noun in lower case. Where WordNet knows the noun and not the form (`bus`, `bu`), it is one."""
     found = _engine().singular_noun(noun)
-    return found if isinstance(found, str) else noun
+    return found if isinstance(found, str) and (wordnet.knows(found) or not wordnet.knows(noun)) else noun
 
 
 @lru_cache(maxsize=65536)

@@ -12,8 +12,9 @@ from itertools import pairwise
 
 from pipelines.captions import wordnet
 from pipelines.captions.grammar import Word, analysed, article, clause_of, singular
+from pipelines.captions.lexicon import substitutes
 from pipelines.captions.subtlety import RGB, distance, number
-from pipelines.captions.swaps import Swap, times
+from pipelines.captions.swaps import Kind, Swap, times
 
 LONGEST = 5
 """Words of a phrase."""
@@ -25,6 +26,11 @@ DISTINCT = 0.27
 _NEGATIONS = frozenset({"no", "not", "nor", "neither", "none", "nobody", "nothing", "never", "without", "cannot"})
 _HEDGES = frozenset({"or", "like", "seems", "perhaps", "maybe", "almost", "nearly", "if"})
 _WITHOUT_COLOUR = re.compile(r"\bblack[- ]and[- ]white\b|\bgr[ea]y[- ]?scale\b|\bmonochrome\b", re.IGNORECASE)
+_FILED_UNDER: Mapping[Kind, tuple[str, ...]] = {
+    "material": ("material", "building material", "ceramic"),
+    "shape": ("shape",),
+    "spatial": ("side",),
+}
 _SAME_EITHER_WAY = frozenset({"other", "another", "each", "half"})
 """Where one is above the other, one is below the other; what is half full is half empty."""
 
@@ -156,11 +162,24 @@ def _article(read: Read, swap: Swap) -> bool:
 
 
 def _mistyped(read: Read, swap: Swap) -> bool:
-    """The change is none of its type: a count without numbers, written words without quotation marks."""
-    if swap.kind == "count":
-        return None in (_counted(part) for part in changed(swap))
-    inside = quoted(read.text, swap.start, swap.end)
-    return inside != (swap.kind == "text")
+    """The change is none of its type: a count without numbers, a colour that is a thing, words that nobody wrote."""
+    if quoted(read.text, swap.start, swap.end) or swap.kind == "text":
+        return swap.kind != "text" or not quoted(read.text, swap.start, swap.end)
+    return not all(_is_of(swap.kind, part) for part in changed(swap))
+
+
+def _is_of(kind: Kind, phrase: str) -> bool:
+    """Whether a phrase can be of a type: a number, or a word of the lexicon's, or one that WordNet files there."""
+    if kind == "count" or _counted(phrase) is not None:
+        return kind == "count" and _counted(phrase) is not None
+    words = phrase.split()
+    if any(substitutes(word, kind) for word in (*words, phrase)):
+        return True
+    if kind == "object":
+        return wordnet.knows(_base(phrase)) or wordnet.knows(_base(words[-1]))
+    if kind in _FILED_UNDER and any(wordnet.broader(_base(word), top) for word in words for top in _FILED_UNDER[kind]):
+        return True
+    return kind in ("attribute", "condition") and any(wordnet.knows(word, "adj") for word in words)
 
 
 RULES: Mapping[str, Callable[[Read, Swap], bool]] = {

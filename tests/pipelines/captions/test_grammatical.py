@@ -53,7 +53,7 @@ def test_words_lie_where_they_say(text):
 
 def test_plurals_and_articles():
     assert [plural(word) for word in ("box", "leaf", "woman", "dish")] == ["boxes", "leaves", "women", "dishes"]
-    assert [singular(word) for word in ("boxes", "leaves", "women", "glass")] == ["box", "leaf", "woman", "glass"]
+    assert [singular(word) for word in ("boxes", "leaves", "women", "bus")] == ["box", "leaf", "woman", "bus"]
     assert [article(word) for word in ("owl", "hour", "uniform cup", "red")] == ["an", "an", "a", "a"]
 
 
@@ -79,7 +79,7 @@ SCENE = (
         ("count", "Two cats", "Three cats", None),
         ("count", "Two", "One", "one_or_many"),
         ("count", "Two", "Several", "wrong_type"),
-        ("object", "Two cats", "Two kittens", None),
+        ("object", "Two cats", "Two rabbits", None),
         ("object", "cats", "animals", "broader_or_narrower"),
         ("object", "cats", "owls", "said_of_another"),
         ("object", "cats", "rabbit", "one_or_many"),
