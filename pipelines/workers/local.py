@@ -20,7 +20,7 @@ from pipelines.workers.generation import Speaker
 from pipelines.workers.identity import WorkerSpec, folder_of, identity_of
 from pipelines.workers.reader import Reader
 from schemas.ids import content_id
-from schemas.messages import as_json
+from schemas.messages import Message, as_json
 from schemas.requests import (
     Embed,
     Failed,
@@ -49,8 +49,9 @@ class _Job:
     content: str
 
     @property
-    def order(self) -> tuple[int, str]:
-        return (-(len(self.encoded.ids) // BUCKET), self.content)
+    def order(self) -> tuple[int, tuple[int, ...], tuple[str, ...], str]:
+        """Neighbours in length, and those that continue one prompt side by side: a batch reads it once."""
+        return (-(len(self.encoded.ids) // BUCKET), self.encoded.ids, self.encoded.pictures, self.content)
 
 
 class LocalWorker:
@@ -97,10 +98,11 @@ class LocalWorker:
         results: list[Result | None] = [None] * len(requests)
         jobs: dict[str, _Job] = {}
         asked: dict[str, list[int]] = {}
+        known: dict[tuple[tuple[Message, ...], bool], Encoded] = {}
         for index, request in enumerate(requests):
             if isinstance(request, Embed):
                 continue
-            prepared = self._prepare(request)
+            prepared = self._prepare(request, known)
             if isinstance(prepared, Failed):
                 results[index] = prepared
             else:
@@ -119,14 +121,20 @@ class LocalWorker:
         assert all(result is not None for result in results)
         return [result for result in results if result is not None]
 
-    def _prepare(self, request: Generate | Score | Gradients) -> _Job | Failed:
+    def _prepare(
+        self, request: Generate | Score | Gradients, known: dict[tuple[tuple[Message, ...], bool], Encoded]
+    ) -> _Job | Failed:
+        """`known` holds what was encoded in this call: one conversation is asked many times."""
         generates = isinstance(request, Generate)
         try:
             if isinstance(request, Generate):
                 self._speaker.check(request)
-            encoded = self.encoder.encode(request.messages, opened=generates)
-            for image_id in encoded.pictures:
-                self._reader.see(image_id)
+            encoded = known.get((request.messages, generates))
+            if encoded is None:
+                encoded = self.encoder.encode(request.messages, opened=generates)
+                for image_id in encoded.pictures:
+                    self._reader.see(image_id)
+                known[request.messages, generates] = encoded
         except ValueError as error:
             return Failed("bad_request", str(error))
         except Exception as error:  # whatever a picture loader raises costs its own request only

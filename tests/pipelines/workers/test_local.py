@@ -75,6 +75,23 @@ def test_a_row_says_alone_what_it_says_in_company(worker: LocalWorker, mixed: li
         assert worker.answer([request]) == [result]
 
 
+def test_what_is_asked_of_one_prompt_is_encoded_once_and_read_side_by_side(
+    tiny: object, album: Album, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = connect(WorkerSpec(f"local:{tiny}", options=(("device", "cpu"), ("max_batch", 4))), album)
+    assert isinstance(worker, LocalWorker)
+    questions = [user(Picture(key), "how many?") for key in ids[:3]]
+    requests = [ask(f"g{seed}/{place}", each, seed=seed) for seed in range(3) for place, each in enumerate(questions)]
+    alone = [worker.answer([request])[0] for request in requests]
+    encoded: list[object] = []
+    read: list[int] = []
+    encode, inputs = worker.encoder.encode, worker._reader.inputs
+    monkeypatch.setattr(worker.encoder, "encode", lambda *a, **k: encoded.append(a) or encode(*a, **k))
+    monkeypatch.setattr(worker._reader, "inputs", lambda rows, **k: read.append(len(rows)) or inputs(rows, **k))
+    assert worker.answer(requests) == alone
+    assert len(encoded) == 3 and sum(read) == 5  # nine in batches of four: aaab bbcc c
+
+
 def test_every_row_sees_its_own_picture(worker: LocalWorker, ids: list[str]) -> None:
     def scores(order: list[str]) -> list[tuple[float, ...]]:
         requests = [Score(f"{n}", (user(Picture(key), "how many?"), says("red 2"))) for n, key in enumerate(order)]
