@@ -23,6 +23,7 @@ from pipelines.stage import Context, Stage, StageCall, WorkerSpec
 from pipelines.tasks import FAMILIES, Made
 from pipelines.tasks.rows import LICENSE, sample_row
 from pipelines.verifiers import written
+from pipelines.workers.pair import connect_both
 from schemas.ids import seed_of
 from schemas.outcome import Child, Expansion, Keep, Row
 from schemas.rows import lineage
@@ -135,13 +136,23 @@ class Problems:
         edges = self.lake.read(self.key, "lineage").to_pylist()
         return {edge["child_id"] for edge in edges if edge["parent_id"].endswith(":planted")}
 
-    def ask(self, stage: Stage, parameters: BaseModel, spec: workers.WorkerSpec, **options: Any) -> Manifest:
+    def ask(
+        self,
+        stage: Stage,
+        parameters: BaseModel,
+        spec: workers.WorkerSpec,
+        stronger: workers.WorkerSpec | None = None,
+        **options: Any,
+    ) -> Manifest:
         """Run an Ask stage over them with this worker, or find it run; a finished part is never run again."""
-        worker = WorkerSpec(workers.identity_of(spec), partial(workers.connect, spec))
+        connect = partial(workers.connect, spec)
+        if stronger:
+            connect = partial(connect_both, connect, partial(workers.connect, stronger))
+        worker = WorkerSpec(workers.identity_of(spec), connect)
         return run_stage(self.lake, StageCall(stage, parameters, (self.key,), worker, **options))
 
-    def measured(self, stage: Stage, parameters: BaseModel, spec: workers.WorkerSpec, **options: Any) -> list[Row]:
+    def measured(self, *asked: Any, **options: Any) -> list[Row]:
         """The rows of `difficulty` that `ask` comes to."""
-        key = self.ask(stage, parameters, spec, **options).key
+        key = self.ask(*asked, **options).key
         found: list[Row] = self.lake.read(key, "difficulty").to_pylist()
         return found

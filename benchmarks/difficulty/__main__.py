@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all when none is named")
     parser.add_argument("--problems", type=int, default=300, help="local: that our code searches")
     parser.add_argument("--few", type=int, default=24, help="local: that are searched one after the other")
-    parser.add_argument("--iterations", type=int, default=4, help="local: of each tree")
+    parser.add_argument("--iterations", type=int, default=8, help="local: of each tree")
     parser.add_argument("--turns", type=int, default=3, help="local: of each side")
     parser.add_argument("--trees", type=int, default=500, help="killed: how many")
     parser.add_argument("--in-flight", type=int, nargs="+", default=[1, 4, 16, 64, 256, 1024], help="server: trees")

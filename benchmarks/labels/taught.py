@@ -19,7 +19,7 @@ from pipelines.tasks.rows import sample_row, trace_row
 from pipelines.tools import picture_id
 from pipelines.workers import WorkerSpec
 from schemas.ids import content_id, seed_of
-from trainers import sft
+from trainers import policy, sft
 from trainers.seedling import WEIGHTS
 
 Lesson = tuple[Made, dict[str, Any]]
@@ -39,6 +39,23 @@ def taught(
             rows.append(row)
         growing = folder.with_suffix(".new")
         sft.train_sft(rows, WEIGHTS, growing, p, pictures.__getitem__, folder.with_suffix(".scratch"))
+        growing.rename(folder)
+    return WorkerSpec(f"local:{folder}")
+
+
+def weakened(work: Path, noise: float) -> WorkerSpec:
+    """The seedling with noise on its weights, in units of each tensor's own spread: the seedling itself is stronger."""
+    import torch
+
+    folder = work / "policies" / f"weakened-{noise:g}"
+    if not (folder / "config.json").exists():
+        model, _ = policy.load(WEIGHTS)
+        draw = torch.Generator().manual_seed(81)
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.add_(noise * weight.std(correction=0) * torch.randn(weight.shape, generator=draw))
+        growing = folder.with_suffix(".new")
+        policy.save(model, WEIGHTS, growing)
         growing.rename(folder)
     return WorkerSpec(f"local:{folder}")
 
