@@ -24,7 +24,7 @@ SAID = 3
 EDGES = (0.2, 0.8)
 """Where a recipe states no bands."""
 
-UNSOLVED = "No attempt and no search came to the right answer. They are kept: the hardest often teach most."
+UNSOLVED = "Not one of the attempts that count was right. They are kept: the hardest often teach most."
 
 SUSPICIONS = {"label": "label suspected", "blind": "solved without the picture"}
 WITNESSES = {
@@ -68,13 +68,12 @@ def edges(source: Source, number: int) -> tuple[float, ...]:
 
 
 def place(cuts: Sequence[float]) -> str:
-    """SQL: the band of row `d` of `difficulty`: -1 where nothing was ever right, else how many edges its share has
-    reached.
+    """SQL: the band of row `d` of `difficulty`: -1 where it is unsolved, else how many edges its share has reached.
 
     Null where only a search was made, and found a solution.
     """
     reached = " + ".join(f"(d.k / d.n >= {edge!r})::INT" for edge in cuts)
-    return f"CASE WHEN d.iterations IS NULL AND coalesce(d.k, 0) = 0 THEN -1 WHEN d.n > 0 THEN {reached} END"
+    return f"CASE WHEN d.iterations IS NULL THEN -1 WHEN d.n > 0 THEN {reached} END"
 
 
 def names(cuts: Sequence[float]) -> list[str]:
@@ -138,7 +137,7 @@ def _examples(source: Source, number: int, cuts: Sequence[float]) -> dict[int, l
 def solved(row: dict[str, Any]) -> str:
     """When a row of `difficulty` was solved, for people."""
     if row["iterations"] is None:
-        return f"never solved in {row['censored_at']} attempts"
+        return f"unsolved after {row['censored_at']} attempts"
     return f"solved at attempt {row['iterations']}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flows.report.bands import suspected
+from flows.report.bands import solved, suspected
 from flows.report.gallery import plain
 from flows.report.source import Source
 
@@ -136,14 +136,10 @@ def _cluster(source: Source, sample_id: str) -> list[Link]:
 def _difficulty(source: Source, sample_id: str) -> list[Link]:
     links = []
     for row in source.rows("SELECT * FROM difficulty WHERE sample_id = ? ORDER BY round LIMIT 4", sample_id):
-        solved = row["iterations"]
-        search = (f"solved in iteration {solved}",) if solved else ()
-        if row["censored_at"]:
-            search = (f"unsolved after {row['censored_at']} iterations",)
         share = f"{row['k']} of {row['n']} answers right" if row["n"] else "not asked"
         interval = (f"{100 * row['low']:.0f}–{100 * row['high']:.0f} %",) if row["n"] else ()
         doubt = (suspected(row),) if row["suspicion"] else ()
-        links.append(Link("difficulty", "difficulty", row["policy"], share, interval + search + doubt))
+        links.append(Link("difficulty", "difficulty", row["policy"], share, (*interval, solved(row), *doubt)))
     return links
 
 

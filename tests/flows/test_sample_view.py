@@ -58,6 +58,6 @@ def test_difficulty_says_right_of_asked_when_it_was_solved_and_what_is_suspected
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert lines[lines.index("difficulty") + 1 :][:3] == [
         "policy right solved suspicion blind_rate curriculum",
-        "p 0 of 8 (0.00 to 0.32) never solved in 12 attempts label suspected: the attempts agree on blue 0.960",
+        "p 0 of 8 (0.00 to 0.32) unsolved after 12 attempts label suspected: the attempts agree on blue 0.960",
         "p solved at attempt 7 solved without the picture 0.750",
     ]
