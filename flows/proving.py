@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from flows.plan import Plan
     from pipelines.lake import Lake
 
-LAST = "r1/verify"
-"""The node that has the last word on the traces of a round."""
+LAST = ("r1/verify", "r1/verify_trees")
+"""The nodes that have the last word on the traces of a round; the second only where trees are linearised."""
 BATCH = 64
 
 FAMILIES = """
@@ -100,10 +100,11 @@ class Report:
 def prove_plan(plan: Plan) -> Report:
     """Make what is not there, then prove every kept trace of the first round from what the lake holds."""
     gauge, processes = Gauge(), plan.recipe.execution.processes
-    nodes = with_inputs(plan, [LAST])
+    last = [name for name in LAST if name in plan.nodes]
+    nodes = with_inputs(plan, last)
     begun = any(plan.lake.find(node.key) or plan.lake.work(node.key).exists() for node in nodes)
     began = time.monotonic()
-    run_named(plan, [LAST], gauge)
+    run_named(plan, last, gauge)
     seconds = None if begun else time.monotonic() - began
     if isinstance(runner := runner_of(processes), Processes):
         runner.close()  # who made them has no part in the proof

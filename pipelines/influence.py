@@ -28,7 +28,7 @@ from pipelines.waves import answer
 from schemas.outcome import Fail, Keep, Outcome, Row
 from schemas.requests import Failed, Gradients, Vector
 
-VERSION = 2
+VERSION = 3
 
 SQL = """
 SELECT s.*, v.steps
@@ -36,7 +36,7 @@ FROM samples s JOIN clusters c ON c.sample_id = s.sample_id
 LEFT JOIN (
     SELECT DISTINCT ON (t.sample_id) t.sample_id, t.steps
     FROM traces t JOIN checks k ON k.trace_id = t.trace_id
-    ORDER BY t.sample_id, t.origin, t.trace_id
+    ORDER BY t.sample_id, t.wrong_steps IS NOT NULL, t.origin, t.trace_id
 ) v ON v.sample_id = s.sample_id
 """
 

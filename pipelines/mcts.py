@@ -43,7 +43,7 @@ class Moves(Protocol[S]):
         ...
 
     def whole(self, state: S) -> bool:
-        """Whether a step may end here; False amid a tool call, which `rest` then brings to its end."""
+        """Whether a step may end here; False amid what may not be cut, which `rest` then brings to its end."""
         ...
 
     def verdict(self, state: S) -> bool | None:

@@ -1,8 +1,9 @@
 """Tree search in the tool loop: what a step is, how a stage is told to search, and the rows that a tree leaves.
 
-A step is text up to a delimiter, or a tool call with its observation; it ends with the turn at the latest. Rows of
-`tree_nodes` hold every step with what its call showed, and rows of `rollouts` (purpose `mcts`) every line that came to
-its end, with the node that it went on from, so that a tree can be read, and its lines be said again, from tables alone.
+A step is text up to a delimiter, or a tool call with its observation; it ends with the turn at the latest, and never
+amid a call or an answer. Rows of `tree_nodes` hold every step with what its call showed, and rows of `rollouts`
+(purpose `mcts`) every line that came to its end, with the node that it went on from, so that a tree can be read, and
+its lines be said again, from tables alone.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ from pipelines.toolloop import STEP_ENDS, Asking, Episode, conclude
 from pipelines.tools.calls import CLOSE, OPEN
 from pipelines.tools.environment import Rules, State, advance
 from pipelines.tools.replay import observation
+from pipelines.tools.turn import ANSWER_CLOSE, ANSWER_OPEN
 from pipelines.verifiers import Verdict, verify_row
 from schemas.ids import content_id, seed_of
 from schemas.messages import Message, Text
 from schemas.outcome import Row
 from schemas.requests import Failed, Generate, Generated
+
+TAGS = ((OPEN, CLOSE), (ANSWER_OPEN, ANSWER_CLOSE))
 
 THINKLITE: dict[str, Any] = {
     "search": "always",
@@ -65,7 +69,7 @@ class Searching(Asked):
     )
     stop: mcts.Stop = Field("first", description="The search ends at the `first` solution, or with its `budget`.")
     delimiters: tuple[str, ...] = Field(
-        STEP_ENDS, min_length=1, description="Texts that end a step. A tool call is never cut by one."
+        STEP_ENDS, min_length=1, description="Texts that end a step. A tool call or an answer is never cut by one."
     )
 
     @model_validator(mode="before")
@@ -150,8 +154,8 @@ class Moves:
         return self._judged(line, "turns") if came.done else line
 
     def whole(self, state: Line) -> bool:
-        """False amid a tool call."""
-        return OPEN not in state.said
+        """False amid a tool call or an answer."""
+        return all(state.said.count(begin) == state.said.count(end) for begin, end in TAGS)
 
     def verdict(self, state: Line) -> bool | None:
         """Whether the line ended right; None while it goes on. An undecided verdict is not right."""

@@ -46,9 +46,9 @@ ARM = "<arm>"
 """Stands in the SQL for the arm."""
 
 _TRACE = """
-SELECT t.trace_id, t.sample_id, t.steps FROM traces t
-JOIN (SELECT DISTINCT ON (sample_id) sample_id, trace_id FROM checks ORDER BY sample_id, origin, trace_id) c
-USING (sample_id, trace_id)
+SELECT DISTINCT ON (sample_id) t.trace_id, sample_id, t.steps
+FROM traces t JOIN checks c USING (sample_id, trace_id)
+ORDER BY sample_id, t.wrong_steps IS NOT NULL, t.origin, t.trace_id
 """
 _PROVEN = """
 SELECT DISTINCT sample_id FROM traces

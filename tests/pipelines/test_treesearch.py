@@ -102,6 +102,11 @@ def test_a_step_is_text_up_to_a_delimiter_or_a_whole_call_with_what_it_showed() 
     assert tree.root_value == 1.0 and tree.iterations == 1 and tree.solutions == len(tree.rollouts) == 12
 
 
+def test_a_delimiter_in_an_answer_cuts_nothing() -> None:
+    tree, _ = play(in_pieces("so\n<answer>a; b</answer>"), Searching(iterations=4, children=2))
+    assert [node["text"] for node in tree.nodes if node["terminal"]] == ["<answer>a; b</answer>"]
+
+
 def test_delimiters_are_a_parameter() -> None:
     tree, asked = play(in_pieces(f"a. b. c\n{WRONG}"), Searching(iterations=3, delimiters=[". "]))
     assert {tuple(request.sampling.stop) for request in asked} == {(), (". ",)}
