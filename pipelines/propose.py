@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Generator
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,14 +26,17 @@ from pipelines.captions import author, grammatical
 from pipelines.captions.rules import Read, apart, broken
 from pipelines.captions.swaps import KINDS, Kind, Swap, offers
 from pipelines.stage import Context, Stage
-from pipelines.toolloop import Asking
 from pipelines.verifiers.judge import tally
 from schemas.ids import canonical_json, content_id, seed_of
 from schemas.outcome import Drop, Fail, Keep, Outcome, Row
-from schemas.requests import Failed, Generate, Generated, Sampling
+from schemas.requests import Failed, Generate, Generated, Request, Result, Sampling
 from schemas.rows import lineage
 
 VERSION = 1
+
+T = TypeVar("T")
+Asking: TypeAlias = Generator[list[Request], list[Result], T]
+"""Yields requests, is sent their results, and returns a `T`."""
 
 SQL = """
 SELECT concat_ws('/', c.caption_id, i.injector, k.kind) AS proposal_id, c.*, i.injector, k.kind, s.program

@@ -72,7 +72,7 @@ CODE: dict[str, tuple[str, ...]] = {
         "pipelines/captions/rules.py",
         "pipelines/captions/wordnet",
         "pipelines/verifiers",
-        *SWAPPING,
+        *OFFERING,
     ),
     "retell": ("pipelines/retell.py", "pipelines/captions/excerpts.py", *OFFERING),
     "blind": ("pipelines/blind.py", "pipelines/textonly", *OFFERING),
