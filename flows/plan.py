@@ -22,6 +22,7 @@ from pipelines import (
     blind,
     curate,
     deduplicate,
+    describe,
     difficulty,
     explore,
     influence,
@@ -61,6 +62,7 @@ PARAMETERS: dict[str, type[BaseModel]] = {
     for stage in (
         explore.STAGE,
         verify.STAGE,
+        describe.STAGE,
         propose.STAGE,
         retell.STAGE,
         vicrit.STAGE,
@@ -213,6 +215,8 @@ def _round(
     explored = add(name("explore"), explore.STAGE, plan.parameters(explore.STAGE), (made,), policy, versions=TOOLING)
     verified = add(name("verify"), verify.STAGE, plan.parameters(verify.STAGE), (made, explored), versions=RENDERER)
     captioned = (*pool.samples, made)
+    if describe.STAGE.name in recipe.stages and pool.samples:
+        captioned += (add(name("describe"), describe.STAGE, plan.parameters(describe.STAGE), pool.samples, policy),)
     proposed: tuple[str, ...] = ()
     if propose.STAGE.name in recipe.stages:
         asked = plan.parameters(propose.STAGE)

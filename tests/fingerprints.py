@@ -63,6 +63,7 @@ CODE: dict[str, tuple[str, ...]] = {
     "screen": ("pipelines/screen.py", "pipelines/personal.py"),
     "explore": ("pipelines/explore.py", "pipelines/reflection.py", *ATTEMPTS),
     "verify": ("pipelines/verify.py", "pipelines/reflection.py", "pipelines/seals.py", *TOOLING, "pipelines/verifiers"),
+    "describe": ("pipelines/describe.py", "pipelines/captions/author.py", "pipelines/verifiers", *OFFERING),
     "propose": (
         "pipelines/propose.py",
         "pipelines/captions/author.py",
