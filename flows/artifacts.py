@@ -146,24 +146,29 @@ def coloured(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def examples(source: Source, samples: int = EXAMPLES) -> str:
-    """Some samples as a Markdown table: picture, question, answer, and how often the policy was right."""
+    """Some samples as Markdown: picture, question, answer, and how often the policy was right.
+
+    No table: the UI draws one without wrapping its cells, or makes its pictures small.
+    """
     from flows.report.gallery import gallery
 
-    lines = ["| picture | task | question | answer | right |", "|---|---|---|---|---|"]
+    parts = []
     for item in gallery(source, samples):
         found = item.difficulty or {}
-        right = "" if found.get("n") is None else f"{found['k']} of {found['n']}"
-        shown = f"![{plain(item.sample['task'])}]({item.thumb.src})" if item.thumb else ""
-        told = (plain(str(item.sample[name])) for name in ("task", "question", "answer"))
-        lines.append(f"| {shown} | {' | '.join(told)} | {right} |")
-    return "\n".join(lines)
+        task, question, answer = (plain(str(item.sample[name])) for name in ("task", "question", "answer"))
+        right = "" if found.get("n") is None else f", right in {found['k']} of {found['n']} tries"
+        parts.append(f"### {task}{right}")
+        if item.thumb:
+            parts.append(f"![{task}]({item.thumb.src})")
+        parts += [f"**Question:** {question}", f"**Answer:** {answer}"]
+    return "\n\n".join(parts)
 
 
 def plain(text: str) -> str:
-    """A text that stays one cell of a Markdown table, with nothing in it that a browser would take for markup."""
-    for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|")):
+    """A text that stays one paragraph of Markdown, with nothing in it that would be taken for markup."""
+    for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         text = text.replace(sign, name)
-    return " ".join(text.split())
+    return re.sub(r"([\\`*_\[\]#|~$])", r"\\\1", " ".join(text.split()))
 
 
 @contextmanager

@@ -82,6 +82,8 @@ def _start_server(host: str, port: int, url: str) -> None:
     environment = {
         "PREFECT_SERVER_UI_API_URL": url,
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        # Kept in memory, as is the default, the slot of a run would stay taken for ever where the server was killed.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         **os.environ,
     }
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)

@@ -13,7 +13,7 @@ from flows import events
 from flows.flywheel import flywheel
 from flows.forms import LakeFolder, Overrides, RecipeName, Rounds, Says
 from flows.recipes import DEFAULT
-from flows.run_round import run_round
+from flows.run_round import choose_rows, rows_chosen
 from flows.running import newest_keys, open_plan, served, waiting
 
 
@@ -36,8 +36,8 @@ def retrain(
     number = plan.recipe.rounds
     if newest_keys(plan) == served(plan) and not waiting(plan):
         return Completed(name="AlreadyTrained", message="every stage was already made by an earlier run")
-    if plan.lake.find(plan.lake.resolve(plan.nodes[f"r{number}/curate"].key)) is None:
-        run_round(recipe, lake, number, {**overrides, "rounds": number}, train=False)
+    if not rows_chosen(plan, number):
+        choose_rows(plan, number)  # and no event tells of it: what starts this flow would start it again
     found = events.measure(plan, number)
     if not found.due(min_rows, min_drift):
         return Completed(name="NotDue", message=f"not due: {found}; asked for {min_rows} rows, drift {min_drift}")

@@ -7,7 +7,7 @@ names and numbers, never data and never secrets.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import httpx
 from prefect import flow, task
@@ -41,7 +41,12 @@ def run_round(
     if number > plan.recipe.rounds:
         plan = open_plan(recipe, lake, number, overrides)
     if not train:
-        return choose_rows(plan, recipe, number, overrides)
+        new = not rows_chosen(plan, number)
+        run = choose_rows(plan, number)
+        if new:
+            events.tell(events.CURATED, plan, recipe, number, run.run_id, overrides)
+            artifacts.leave_pages(plan, run.run_id)
+        return {node.name: node.key for node in run.nodes.values()}
     run = begin(plan, range(1, number + 1))
     with failing(run):
         keys = run_tasks(plan, number, run)
@@ -51,18 +56,19 @@ def run_round(
     return keys
 
 
-def choose_rows(plan: Plan, recipe: str, number: int, overrides: dict[str, Any]) -> dict[str, str]:
-    """Make and choose the rows of a round, as a partial run; tell it if anything was made. Call it inside a flow."""
+def rows_chosen(plan: Plan, number: int) -> bool:
+    """Whether the rows of a round are made and chosen."""
+    return plan.lake.find(plan.lake.resolve(plan.nodes[f"r{number}/curate"].key)) is not None
+
+
+def choose_rows(plan: Plan, number: int) -> runs.Run:
+    """Make and choose the rows of a round, as a partial run. Call it inside a flow."""
     nodes = with_inputs(plan, [f"r{number}/curate"])
-    made = all(plan.lake.find(plan.lake.resolve(node.key)) for node in nodes)
     run = record(plan, nodes)
     with failing(run):
-        keys = run_nodes(plan, nodes, number, run)
+        run_nodes(plan, nodes, number, run)
     finish(plan, run, "partial")
-    if not made:
-        events.tell(events.CURATED, plan, recipe, number, run.run_id, overrides)
-        artifacts.leave_pages(plan, run.run_id)
-    return keys
+    return run
 
 
 def run_tasks(plan: Plan, number: int, run: runs.Run) -> dict[str, str]:

@@ -44,7 +44,13 @@ class Served:
         environment = {**given, "PREFECT_HOME": str(self.home)}
         folders = ("--lake", str(self.lake), "--recipes", str(self.recipes))
         self.process = rounds.command("serve", *folders, *self.arguments, log=self.log, environment=environment)
-        self.until(lambda: self.log.exists() and "being served" in self.log.read_text(), 120)
+        self.until(self.serving, 180)
+
+    def serving(self) -> bool:
+        """Whether the command says so; fails with its log where it has ended."""
+        said = self.log.read_text()
+        assert self.process.poll() is None, said[-4000:]
+        return "being served" in said
 
     def end(self) -> None:
         """End it as a service manager does, with its server; a fresh log for the next start."""
@@ -60,12 +66,22 @@ class Served:
     def deployment(self, name: str) -> Any:
         return next(each for each in self.ask("deployments") if each["name"] == name)
 
+    def run(self, name: str, **parameters: Any) -> str:
+        """Ask for a run of a deployment; returns its id."""
+        address = f"{self.url}/api/deployments/{self.deployment(name)['id']}/create_flow_run"
+        asked = httpx.post(address, json={"parameters": parameters}, timeout=30)
+        return str(asked.raise_for_status().json()["id"])
+
+    def told(self, event: str) -> list[Any]:
+        """The events of a name that flows have emitted."""
+        return list(self.ask("events", filter={"event": {"name": [event]}})["events"])
+
     def runs_of(self, name: str) -> list[Any]:
         """The flow runs of a deployment, oldest first."""
         mine = {"deployments": {"name": {"any_": [name]}}}
         return sorted(self.ask("flow_runs", **mine), key=lambda run: str(run["created"]))
 
-    def ended(self, run: str, within: float = 180) -> Any:
+    def ended(self, run: str, within: float = 300) -> Any:
         """A flow run, once it is over."""
         found: dict[str, Any] = {}
 

@@ -30,13 +30,16 @@ def test_charts_of_a_round_become_one_png_each(finished: tuple[Path, Path]) -> N
             drawn = Image.open(io.BytesIO(artifacts.picture(specs))).convert("RGB")
             assert drawn.width > 900
             assert len(drawn.getcolors(1 << 20) or []) > 8
-        shown = artifacts.examples(source, 4).splitlines()
-    assert len(shown) == 6
-    assert all(line.count(" | ") == 4 and "data:image/webp" in line for line in shown[2:])
+        shown = artifacts.examples(source, 4)
+    paragraphs = shown.split("\n\n")
+    for start in ("### ", "![", "**Question:** ", "**Answer:** "):
+        assert sum(each.startswith(start) for each in paragraphs) == 4
+    assert shown.count("data:image/webp") == 4
 
 
-def test_a_text_stays_one_cell_and_no_markup() -> None:
-    assert artifacts.plain("a | b\n<img src=x onerror=1> &") == "a \\| b &lt;img src=x onerror=1&gt; &amp;"
+def test_a_text_stays_one_paragraph_and_no_markup() -> None:
+    assert artifacts.plain("a | b\n\n<img src=x onerror=1> &") == "a \\| b &lt;img src=x onerror=1&gt; &amp;"
+    assert artifacts.plain("*2* [a](b) `c` \\d") == "\\*2\\* \\[a\\](b) \\`c\\` \\\\d"
 
 
 def test_a_picture_is_a_file_where_the_folder_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
