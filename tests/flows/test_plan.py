@@ -121,7 +121,7 @@ def test_columns_of_a_source_are_renamed(tmp_path: Path) -> None:
     [
         ({"stages__dificulty__rollouts": 3}, "unknown stage; did you mean 'difficulty'"),
         ({"stages__sft__arm": "random"}, "stages.sft.arm: the plan sets this"),
-        ({"stages__difficulty__rollouts": 1}, "stages.difficulty: rollouts: Input should be greater"),
+        ({"stages__difficulty__rollouts": -1}, "stages.difficulty: rollouts: Input should be greater"),
         ({"policy__url": "lokal:seedling"}, "unknown scheme"),
         ({"tasks__1__task": "serch"}, "tiny: tasks.1.task: there is no task 'serch'; did you mean 'search'?"),
         ({"tasks__0__dial": 9}, "tiny: tasks.0.dial: counting has the dials 0 to"),
