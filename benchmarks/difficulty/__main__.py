@@ -13,12 +13,13 @@ import argparse
 import tempfile
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks import measure
 from benchmarks.difficulty import killed, local, server
 
 RESULTS = Path(__file__).parents[1] / "difficulty.json"
-PARTS = {"local": local.measured, "server": server.measured, "killed": killed.measured}
+PARTS: dict[str, Any] = {"local": local, "server": server, "killed": killed}
 
 
 def main() -> None:
@@ -36,7 +37,8 @@ def main() -> None:
     options = parser.parse_args()
     for name in options.parts or PARTS:
         with tempfile.TemporaryDirectory(prefix="evolens-difficulty-") as work:
-            measure.keep(options.keep, name, partial(PARTS[name], Path(work), options))
+            found = measure.keep(options.keep, name, partial(PARTS[name].measured, Path(work), options))
+        print(PARTS[name].table(found))
 
 
 if __name__ == "__main__":

@@ -109,5 +109,15 @@ def _rows(root: Path, table: str) -> list[dict[str, Any]]:
     return rows
 
 
+def table(result: dict[str, Any]) -> str:
+    """As Markdown."""
+    done = ", ".join(map(str, result["parts_done_at_each"]))
+    lines = ["| trees | kills | parts done at each | byte-identical |", "|---|---|---|---|"]
+    lines.append(
+        f"| {result['trees']} | {result['kills']} | {done} of {result['of_parts']} | {result['byte_identical']} |"
+    )
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
     run(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

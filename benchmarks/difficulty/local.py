@@ -63,7 +63,7 @@ class Forgetful:
 
 @cache
 def network() -> tuple[Any, Any]:
-    """Model and processor, loaded before any time is taken."""
+    """Model and processor, loaded once, before any time is taken."""
     return load(folder_of(SPEC))
 
 
@@ -151,6 +151,8 @@ def measured(work: Path, options: argparse.Namespace) -> dict[str, Any]:
         "neither": Side(work / "neither", drawn, whole, few, single=True, forgets=True),
         "serial": Theirs(everyone, whole, few),
     }
+    warm = Drawn(cells=(Cell(task="counting", dial=0, count=8),), seed=24)
+    Side(work / "warm", warm, whole).turn(0)
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in sides}
     for turn in range(options.turns):
         for name in sides if turn % 2 == 0 else reversed(sides):
@@ -194,3 +196,18 @@ def interval(serial_turns: Sequence[dict[str, Any]], ours: Sequence[float]) -> d
         ratios.append(mean / np.asarray(ours)[chosen].mean())
     low, high = np.quantile(ratios, [0.025, 0.975])
     return {"interval_low": round(float(low), 2), "interval_high": round(float(high), 2)}
+
+
+def table(result: dict[str, Any]) -> str:
+    """As Markdown."""
+    lines = ["| | ms a problem | tokens a problem | solved |", "|---|---|---|---|"]
+    for name, each in result["milliseconds_a_problem"].items():
+        told = measure.tell(each)
+        lines.append(f"| {name} | {told} | {result['tokens_a_problem'][name]:g} | {result['solved'][name]:g} |")
+    lines += ["", "| ratio | median | turns | 95 % interval |", "|---|---|---|---|"]
+    for name, each in ((name, each) for name, each in result.items() if isinstance(each, dict) and "median" in each):
+        bounds = f"{each['interval_low']:g} to {each['interval_high']:g}" if "interval_low" in each else "–"
+        lines.append(
+            f"| {name.replace('_', ' ')} | {each['median']:g} | {each['low']:g} to {each['high']:g} | {bounds} |"
+        )
+    return "\n".join(lines)

@@ -142,6 +142,15 @@ def measured(work: Path, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def table(result: dict[str, Any]) -> str:
+    """As Markdown."""
+    lines = ["| trees in flight | problems/s | tokens/s | busy | peak MiB of the client |", "|---|---|---|---|---|"]
+    for trees, each in result["trees_in_flight"].items():
+        rates = f"{each['problems_per_second']:g} | {each['tokens_per_second']:g} | {each['busy']:g}"
+        lines.append(f"| {int(trees):,} | {rates} | {each['peak_mib']:,.0f} |")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
     place, at, name, number, drawn_by, file = sys.argv[1:]
     print(json.dumps(search(Path(place), at, name, int(number), int(drawn_by), Path(file))))

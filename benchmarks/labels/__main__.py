@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all when none is named")
     parser.add_argument("--problems", type=int, help="how many: in all, or in `dials` at each dial")
     parser.add_argument("--families", nargs="+", choices=FAMILIES, help="dials: only these")
-    parser.add_argument("--attempts", type=int, default=4, help="dials: at each problem")
+    parser.add_argument("--attempts", type=int, default=8, help="dials: at each problem")
     parser.add_argument("--lessons", type=int, default=900, help="dials: questions that a family is taught with")
     parser.add_argument("--steps", type=int, default=150, help="dials: of that teaching")
     parser.add_argument("--work", type=Path, default=WORK, help="where everything that was measured stays")

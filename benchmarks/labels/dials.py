@@ -43,7 +43,7 @@ def one(work: Path, name: str, options: argparse.Namespace) -> dict[str, Any]:
     spec = WorkerSpec("local:seedling")
     if name not in TAUGHT:
         lessons = options.lessons
-        p = sft.Parameters(steps=options.steps, batch=32, learning_rate=1e-3, base="seedling", save_every=50)
+        p = sft.Parameters(steps=options.steps, batch=16, learning_rate=1e-3, base="seedling", save_every=50)
         spec = taught(work, name, lambda: family(name, lessons), [name, lessons, FAMILIES[name].VERSION], p)
     dials = range(len(FAMILIES[name].DIALS))
     cells = tuple(Cell(task=name, dial=dial, count=(options.problems or PROBLEMS)) for dial in dials)
