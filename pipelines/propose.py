@@ -65,13 +65,14 @@ class Parameters(BaseModel):
 def run(row: dict[str, Any], p: Parameters, ctx: Context) -> Asking[Outcome]:
     """One caption, injector and type → a swap with its proof, or the rule that it fails."""
     seed = seed_of("propose", p.seed, row["proposal_id"])
-    read = _read(row["text"])
     found = (
-        _candidate(read, row["kind"], seed) if row["injector"] == "grammatical" else (yield from _asked(row, p, seed))
+        _candidate(row["text"], row["kind"], seed)
+        if row["injector"] == "grammatical"
+        else (yield from _asked(row, p, seed))
     )
     if not isinstance(found, Swap):
         return found
-    if rule := broken(read, found):
+    if rule := broken(_read(row["text"]), found):
         return Drop(rule)
     swap = replace(found, distance=apart(found))
     proof = _known(row, swap)
@@ -100,8 +101,13 @@ def _read(text: str) -> Read:
     return Read.of(text)
 
 
-def _candidate(read: Read, kind: Kind, seed: int) -> Swap | Drop:
-    possible = [swap for swap in grammatical.offers(read) if swap.kind == kind]
+@lru_cache(maxsize=256)
+def _offers(text: str) -> tuple[Swap, ...]:
+    return tuple(grammatical.offers(_read(text)))
+
+
+def _candidate(text: str, kind: Kind, seed: int) -> Swap | Drop:
+    possible = [swap for swap in _offers(text) if swap.kind == kind]
     return random.Random(seed).choice(possible) if possible else Drop("no_candidate")
 
 
