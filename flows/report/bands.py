@@ -91,11 +91,11 @@ def bands(source: Source, number: int) -> list[Band]:
     )
     total = sum(row["samples"] for row in counted)
     samples = {row["band"]: row["samples"] for row in counted}
-    shown_rows = _examples(source, number, cuts)
+    drawn = _examples(source, number, cuts)
     return [
-        Band(name, "" if index else UNSOLVED, samples[index - 1], samples[index - 1] / total, shown_rows[index - 1])
-        for index, name in enumerate(names(cuts))
-        if index - 1 in samples
+        Band(name, "" if band >= 0 else UNSOLVED, samples[band], samples[band] / total, drawn.get(band, []))
+        for band, name in enumerate(names(cuts), start=-1)
+        if band in samples
     ]
 
 

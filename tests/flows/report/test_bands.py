@@ -52,6 +52,13 @@ def test_three_literal_rows(small: Made) -> None:
     assert [each.picture is None for each in middle.examples if each.sample["task"] == "lost"] == [True]
 
 
+def test_what_was_held_back_is_counted_and_not_shown(small: Made) -> None:
+    with open_run(small.lake) as source:
+        held = "CREATE OR REPLACE VIEW rejects AS SELECT 'screen' AS stage, sample_id AS row_id FROM samples"
+        source.connection.execute(held)
+        assert [(band.samples, band.examples) for band in bands(source, 2)] == [(1, []), (2, [])]
+
+
 def test_the_page_shows_the_bands_of_the_newest_round_only(small: Made) -> None:
     text = small.page.read_text()
     section = text[text.index('<section id="difficulty">') : text.index('<section id="accuracy">')]
