@@ -201,3 +201,12 @@ def test_what_cannot_be_screened_for_is_said(tmp_path: Path, screen: dict[str, o
     with pytest.raises(RecipeError) as caught:
         planned(tmp_path, stages__screen=screen)
     assert message in str(caught.value)
+
+
+def test_captions_are_described_and_proposed_for_where_a_recipe_says_so(tmp_path: Path) -> None:
+    asked = {"stages.describe.votes": 1, "stages.propose.votes": 1}
+    nodes = make_plan(load(rounds.write_recipe(tmp_path), asked), Lake(tmp_path)).nodes
+    described, proposed, injected = (nodes[f"r1/{name}"] for name in ("describe", "propose", "vicrit"))
+    assert described.inputs == ("ingest",) and described.call.worker is not None
+    assert "r1/describe" in proposed.inputs and set(proposed.call.versions) == {"inflect", "textblob"}
+    assert {"r1/describe", "r1/propose"} <= set(injected.inputs)
