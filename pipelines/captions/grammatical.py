@@ -8,7 +8,7 @@ candidates until somebody votes on them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pipelines.captions.grammar import Word, article, plural, singular, spelled
@@ -33,6 +33,14 @@ _COMPARED = ("of", "edge", "side", "half", "corner", "end", "part", "hand", "and
 """What follows a side: `left` before any other word is a verb, or belongs to a longer name."""
 
 
+_SPELLED = {
+    f"{tens}-{ones}": 10 * (2 + at) + one
+    for at, tens in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split())
+    for one, ones in enumerate("one two three four five six seven eight nine".split(), 1)
+}
+"""Numbers from 21 on, as they are spelled."""
+
+
 def candidates(read: Read) -> Iterator[tuple[Swap, str | None]]:
     """Every substitution that the lexicon knows, in the order of the caption, each with the rule that it breaks."""
     for at in range(len(read.words)):
@@ -48,64 +56,96 @@ def offers(read: Read) -> list[Swap]:
     return [swap for swap, rule in candidates(read) if rule is None]
 
 
+Near = Word | None
+
+
 def _new_words(words: Sequence[Word], at: int, kind: Kind) -> Sequence[str]:
     """Lower-case words that may stand for word `at` as a phrase of this type, in its own number."""
-    word, after = words[at], words[at + 1] if at + 1 < len(words) else None
     before = words[at - 1] if at else None
-    if kind == "count":
-        return _counts(word, after)
-    if kind == "object":
-        base = singular(word.lower)
-        head = word.is_noun and not (after and (after.is_noun or _coloured(after)) and after.phrase in ("NP", "ADJP"))
-        named = word.text[0].isupper() and before and before.text != "."
-        if not head or named or (before and _belongs(before)):
-            return ()
-        return [new if base == word.lower else plural(new) for new in substitutes(base, kind)]
-    if kind == "attribute" and any(near and (_coloured(near) or near.lower in _TINTS) for near in (before, after)):
-        return ()  # orange red is one colour, and so is brick red
-    if kind == "material" and not (after and after.is_noun) and not (before and before.lower == "of"):
+    after = words[at + 1] if at + 1 < len(words) else None
+    return _SUBSTITUTES[kind](before, words[at], after)
+
+
+def _things(before: Near, word: Word, after: Near) -> Sequence[str]:
+    """For the last noun of a phrase that is no name."""
+    base = singular(word.lower)
+    head = word.is_noun and not (after and (after.is_noun or _coloured(after)) and after.phrase in ("NP", "ADJP"))
+    named = word.text[0].isupper() and before and before.text != "."
+    if not head or named or (before and _belongs(before)):
         return ()
-    if kind == "spatial" and word.lower in ("left", "right") and not (after and after.lower in _COMPARED):
+    return [new if base == word.lower else plural(new) for new in substitutes(base, "object")]
+
+
+def _attributes(before: Near, word: Word, after: Near) -> Sequence[str]:
+    """Not for a part of a colour: orange red is one, and so is brick red."""
+    part = any(near and (_coloured(near) or near.lower in _TINTS) for near in (before, after))
+    return () if part else substitutes(word.lower, "attribute")
+
+
+def _materials(before: Near, word: Word, after: Near) -> Sequence[str]:
+    """Before a noun, or after `of`."""
+    said = (after and after.is_noun) or (before and before.lower == "of")
+    return substitutes(word.lower, "material") if said else ()
+
+
+def _places(before: Near, word: Word, after: Near) -> Sequence[str]:
+    """Not for `left` as a verb, `everything behind is blurred`, `on top`."""
+    follows = after.lower if after else ""
+    if word.lower in ("left", "right") and follows not in _COMPARED:
         return ()
-    if kind == "spatial" and word.tag == "IN" and not (after and after.tag[:2] in ("DT", "PR", "JJ", "NN")):
-        return ()  # `everything behind is blurred`
-    if kind == "spatial" and word.lower == "top" and before and before.lower == "on":
+    if word.tag == "IN" and not (after and after.tag[:2] in ("DT", "PR", "JJ", "NN")):
         return ()
-    if kind == "shape" and word.lower in _FORMS and not (after and after.is_noun):
+    return () if word.lower == "top" and before and before.lower == "on" else substitutes(word.lower, "spatial")
+
+
+def _shapes(before: Near, word: Word, after: Near) -> Sequence[str]:
+    """Nouns for nouns and adjectives for adjectives; `square` is both."""
+    possible = substitutes(word.lower, "shape")
+    if word.lower in _FORMS and not (after and after.is_noun):
         named = before and before.tag[:2] in ("DT", "JJ", "CD", "NN")
-        return [new for new in substitutes(word.lower, kind) if new in _FORMS] if named else ()
-    if kind in ("shape", "condition") and not _describes(before, word, after):
+        return [new for new in possible if new in _FORMS] if named else ()
+    if not _describes(before, word, after):
         return ()
-    return [new for new in substitutes(word.lower, kind) if new not in _FORMS or new == "square"]
+    return [new for new in possible if new not in _FORMS or new == "square"]
 
 
-def _describes(before: Word | None, word: Word, after: Word | None) -> bool:
+def _conditions(before: Near, word: Word, after: Near) -> Sequence[str]:
+    return substitutes(word.lower, "condition") if _describes(before, word, after) else ()
+
+
+def _counts(before: Near, word: Word, after: Near) -> Sequence[str]:
+    """For a number of things, two or more, that is no number of parts or times."""
+    value = number(word.lower) or _SPELLED.get(word.lower)
+    counted = word.tag == "CD" and after and after.lower not in ("or", "times", "and", "of")
+    if value is None or value not in COUNTS or not counted:
+        return ()
+    near = [value + step for step in (-2, -1, 1, 2) if value + step in COUNTS]
+    return [str(new) if word.text.isdigit() else spelled(new) for new in near]
+
+
+def _no_words(before: Near, word: Word, after: Near) -> Sequence[str]:
+    """What is written in the picture is changed by its letters."""
+    return ()
+
+
+_SUBSTITUTES: Mapping[Kind, Callable[[Near, Word, Near], Sequence[str]]] = {
+    "object": _things,
+    "attribute": _attributes,
+    "count": _counts,
+    "material": _materials,
+    "spatial": _places,
+    "condition": _conditions,
+    "shape": _shapes,
+    "text": _no_words,
+}
+
+
+def _describes(before: Near, word: Word, after: Near) -> bool:
     """Whether an adjective is said of a thing: right before it, but not in `in full bloom`; or after a form of `be`."""
     if before and before.lower in _STATES:
         return not (after and after.lower in ("over", "down", "up", "out"))
     idiom = before and before.tag == "IN" and before.lower != "of"
     return bool(after and after.tag[:2] in ("NN", "JJ", ",") and not idiom) and word.tag != "RB"
-
-
-def _counts(word: Word, after: Word | None) -> list[str]:
-    value = number(word.lower) or _SPELLED.get(word.lower)
-    if (
-        value is None
-        or value not in COUNTS
-        or word.tag != "CD"
-        or not after
-        or after.lower in ("or", "times", "and", "of")
-    ):
-        return []
-    near = [value + step for step in (-2, -1, 1, 2) if value + step in COUNTS]
-    return [str(new) if word.text.isdigit() else spelled(new) for new in near]
-
-
-_SPELLED = {
-    f"{tens}-{ones}": 10 * (2 + at) + one
-    for at, tens in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split())
-    for one, ones in enumerate("one two three four five six seven eight nine".split(), 1)
-}
 
 
 def _belongs(before: Word) -> bool:
