@@ -29,11 +29,10 @@ from pipelines.branches import Line, alike, branch, lines_of
 from pipelines.reflection import pictures_made, speakable
 from pipelines.stage import Context, Stage
 from pipelines.verifiers import written
-from schemas.ids import canonical_json
 from schemas.outcome import Child, Drop, Expansion, Keep, Outcome, Row
 from schemas.rows import Origin, StepRow, TraceRow, lineage
 
-VERSION = 1
+VERSION = 2
 
 SQL = """
 SELECT trees.tree_id, trees.nodes, lines.lines, s.*
@@ -152,11 +151,11 @@ def _first(
 
 
 def _keeping(row: Row, ctx: Context) -> Callable[[Told], Outcome]:
-    """Keeps what is told of one tree, nothing twice."""
-    known = set[str]()
+    """Keeps what is told of one tree; what was said in the same words is one line."""
+    known = set[tuple[str, str | None]]()
 
     def keep(told: Told) -> Outcome:
-        said = canonical_json(list(told.steps))
+        said = (told.right.row["text"], told.wrong and told.wrong.row["text"])
         if said in known:
             return Drop("duplicate")
         known.add(said)

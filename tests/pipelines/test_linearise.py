@@ -76,18 +76,17 @@ def test_three_trees(lake) -> None:
     made = rows(lake, done, "traces")
     assert sorted((ids[row["sample_id"]], row["origin"]) for row in made) == [
         ("Both?", "backtracking"),
-        ("Both?", "backtracking"),
         ("Both?", "tree"),
         ("Silent?", "tree"),
     ]
     assert (done.counts.read, done.counts.expanded, done.counts.rejected) == (3, 2, 1)
     why = list(reasons(lake, done).values())
-    assert why.count("unsolved") == 1 and set(why) == {"unsolved", "enough", "no_answer"}
+    assert why.count("unsolved") == 1 and set(why) == {"unsolved", "enough", "no_answer", "duplicate"}
     lines = rows(lake, tree, "rollouts")
     solved = {row["sample_id"] for row in made}
     assert done.counts.children == sum(row["sample_id"] in solved for row in lines)
     checks = run(lake, verify.STAGE, verify.Parameters(), upstream, done.key)
-    assert checks.counts.kept == 4 and checks.counts.rejected == 0
+    assert checks.counts.kept == 3 and checks.counts.rejected == 0
     assert all(lake.image(each["image_id"]) for row in made for each in row["steps"] if each["image_id"])
 
 
