@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import yaml
+from prefect.flows import load_flow_from_entrypoint
 
+from flows.events import CURATED
 from flows.recipes import shipped
-from flows.serve import FLOWS
+from flows.serve import FLOWS, SAME_ROWS
 from tests.flows import rounds
 
 
@@ -106,6 +110,15 @@ def test_what_somebody_set_stands_and_a_schedule_makes_runs(registered: dict[str
     assert all(each["auto_scheduled"] and "T03:00:00" in each["expected_start_time"] for each in due)
     for each in due:
         httpx.delete(f"{server}/flow_runs/{each['id']}", timeout=30)
+
+
+def test_work_pools_get_the_same_flows_with_the_same_words() -> None:
+    told = yaml.safe_load((Path(__file__).parents[2] / "prefect.yaml").read_text())
+    deployed = {each["name"]: (each["entrypoint"], each["description"]) for each in told["deployments"]}
+    assert {name: (load_flow_from_entrypoint(flow), says) for name, (flow, says) in deployed.items()} == FLOWS
+    [trigger] = next(each["triggers"] for each in told["deployments"] if "triggers" in each)
+    assert trigger["expect"] == [CURATED]
+    assert SAME_ROWS.items() <= trigger["parameters"].items()
 
 
 def test_stages_that_hold_a_model_share_a_limit(registered: dict[str, Any], server: str) -> None:
