@@ -20,6 +20,7 @@ from flows.checks import check_recipe, source_of
 from pipelines import (
     banks,
     blind,
+    critic,
     curate,
     deduplicate,
     describe,
@@ -67,6 +68,7 @@ PARAMETERS: dict[str, type[BaseModel]] = {
         retell.STAGE,
         vicrit.STAGE,
         blind.STAGE,
+        critic.STAGE,
         deduplicate.STAGE,
         difficulty.STAGE,
         linearise.STAGE,
@@ -227,10 +229,16 @@ def _round(
         name("vicrit"), vicrit.STAGE, plan.parameters(vicrit.STAGE), (*captioned, *proposed), versions=RENDERER
     )
     if blind.STAGE.name in recipe.stages:
-        read = (*captioned, injected)
+        read = (*captioned, *proposed, injected, pool.banks)
         injected = add(name("blind"), blind.STAGE, plan.parameters(blind.STAGE), read, versions=ENCODER)
+    looking: tuple[str, ...] = ()
+    if critic.STAGE.name in recipe.stages:
+        shown = (*captioned, injected)
+        looked = add(name("critic"), critic.STAGE, plan.parameters(critic.STAGE), shown, versions=RENDERER)
+        seen = plan.parameters(verify.STAGE, origins=("critic",))
+        looking = (looked, add(name("verify_critic"), verify.STAGE, seen, (injected, looked), versions=RENDERER))
     samples = (*pool.samples, made, injected)
-    traces = (*pool.traces, explored, verified)
+    traces = (*pool.traces, explored, verified, *looking)
     unique = add(
         name("deduplicate"),
         deduplicate.STAGE,

@@ -16,20 +16,19 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.captions.excerpts import Span, sentences, told, within
-from pipelines.captions.swaps import kind_of, offers
+from pipelines.captions.excerpts import choose, kinds, told
 from pipelines.stage import Context, Stage
 from schemas.ids import content_id, seed_of
 from schemas.outcome import Drop, Keep, Outcome, Row
 from schemas.rows import lineage
 
-VERSION = 1
+VERSION = 2
 
 SQL = "SELECT c.*, s.program FROM captions c LEFT JOIN samples s ON s.sample_id = c.sample_id"
 
@@ -67,49 +66,13 @@ def _tellings(caption: Row, program: Mapping[str, Any], p: Parameters, count: Co
     seen = set()
     for number in range(p.tellings):
         draw = random.Random(seed_of("telling", p.seed, caption["caption_id"], number))
-        text, clauses = told(caption, choose(caption, program, p, count, draw))
+        text, clauses = told(caption, choose(caption, program, p.words, p.sentences, count, draw))
         if len(clauses) < 2 or text in seen:
             continue
         seen.add(text)
         count.update(kinds(clauses))
         name = content_id("caption", [caption["image_id"], text])
         yield {**caption, "caption_id": name, "text": text, "clauses": clauses, "source": "excerpt"}
-
-
-def choose(
-    caption: Row, program: Mapping[str, Any], p: Parameters, count: Counter[str], draw: random.Random
-) -> list[Span]:
-    """Sentences whose types were told least so far, as many as fit and as leave every phrase swappable; ties, and how
-    many are wanted, are drawn.
-    """
-    spans = sentences(caption["text"])
-    draw.shuffle(spans)
-    wanted = draw.randint(min(2, p.sentences), p.sentences)
-
-    def often(span: Span) -> float:
-        types = kinds(within(caption["clauses"], span))
-        return sum(count[kind] for kind in types) / len(types) if types else 0.0
-
-    chosen: list[Span] = []
-    stating = 0
-    for span in sorted(spans, key=often):
-        text, clauses = told(caption, [*chosen, span])
-        states = bool(within(caption["clauses"], span))
-        if (states and stating == wanted) or len(text.split()) > p.words or not swappable(text, clauses, program):
-            continue
-        chosen.append(span)
-        stating += states
-    return chosen
-
-
-def kinds(clauses: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The types of phrase that clauses are."""
-    return [kind_of(clause["kind"], json.loads(clause["fact"])) for clause in clauses]
-
-
-def swappable(text: str, clauses: Sequence[Mapping[str, Any]], program: Mapping[str, Any]) -> bool:
-    """Whether every phrase of a text has a substitute that is proven false."""
-    return {clause["start"] for clause in clauses} == {swap.start for swap in offers(text, clauses, program)}
 
 
 STAGE = Stage(

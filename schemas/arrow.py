@@ -87,7 +87,7 @@ TABLES: dict[str, pa.Schema] = {
     "traces": _schema(
         trace_id=_text,
         sample_id=_text,
-        origin=_text,  # oracle | policy | reflection | tree | backtracking
+        origin=_text,  # oracle | policy | reflection | tree | backtracking | critic
         steps=pa.list_(STEP),
         answer=_json,
         producer=_json,  # worker identity, prompt hash, sampling, seed
@@ -200,10 +200,10 @@ TABLES: dict[str, pa.Schema] = {
         proof=_json,
     ),
     "detectability": _schema(  # per injection: what readers without the picture made of it
-        injection_id=_text,
+        injection_id=_text,  # null for a question of a bank
         sample_id=_text,
         image_id=_text,
-        part=_text,  # of the pictures: first | second | held; null for an unchanged caption
+        part=_text,  # of the pictures: first | second | held | bank; null for an unchanged caption
         candidates=_int,  # phrases to choose from
         before_ngrams=_float,  # share of the other candidates that look less false
         before_surprise=_float,

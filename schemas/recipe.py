@@ -78,12 +78,13 @@ class TaskRecipe(Strict):
 
 class BankRecipe(Strict):
     """A bank of `count` held-out samples. A `vicrit` bank is made from the captions of `families`, by default of
-    all."""
+    all, told in at most `words` words, by default whole."""
 
     task: str
     dial: int = Field(default=0, ge=0)
     count: int = Field(default=100, ge=2)
     families: tuple[str, ...] = ()
+    words: int | None = Field(default=None, ge=8)
 
 
 class ExecutionRecipe(Strict):

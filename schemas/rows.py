@@ -13,9 +13,9 @@ from schemas.ids import Json, canonical_json, content_id, sample_id
 
 UNKNOWN_LICENSE = "unknown"
 
-Origin: TypeAlias = Literal["oracle", "policy", "reflection", "tree", "backtracking"]
+Origin: TypeAlias = Literal["oracle", "policy", "reflection", "tree", "backtracking", "critic"]
 """Who made a trace: the family's program, a policy's right attempt, a wrong and a right one of it; lines of its search
-tree, a right one alone and a right one that leaves a wrong one.
+tree, a right one alone and a right one that leaves a wrong one; the program's again, which looks for a false phrase.
 """
 ORIGINS: tuple[Origin, ...] = get_args(Origin)
 

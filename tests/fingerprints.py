@@ -57,7 +57,15 @@ TRAINING = (
 )
 CODE: dict[str, tuple[str, ...]] = {
     "ingest": ("pipelines/ingest.py", "pipelines/sources", "pipelines/sources/conventions", "pipelines/verifiers"),
-    "banks": ("pipelines/banks.py", "pipelines/near.py", "pipelines/tasks/rows.py", *TRACES, *SWAPPING),
+    "banks": (
+        "pipelines/banks.py",
+        "pipelines/captions/excerpts.py",
+        "pipelines/textonly/candidates.py",
+        "pipelines/near.py",
+        "pipelines/tasks/rows.py",
+        *TRACES,
+        *SWAPPING,
+    ),
     "synthesize": ("pipelines/synthesize.py", "pipelines/tasks/rows.py", *TRACES),
     "look": ("pipelines/look.py", "pipelines/ocr.py", "pipelines/personal.py", "pipelines/hooks.py"),
     "screen": ("pipelines/screen.py", "pipelines/personal.py"),
@@ -77,6 +85,7 @@ CODE: dict[str, tuple[str, ...]] = {
     ),
     "retell": ("pipelines/retell.py", "pipelines/captions/excerpts.py", *OFFERING),
     "blind": ("pipelines/blind.py", "pipelines/textonly", *OFFERING),
+    "critic": ("pipelines/critic.py", "pipelines/tasks/places.py", "pipelines/tasks/world.py", *TRACES),
     "vicrit": ("pipelines/vicrit.py", "pipelines/captions/symmetric.py", "pipelines/verifiers", *TRACES, *SWAPPING),
     "deduplicate": ("pipelines/deduplicate.py", "pipelines/near.py", *FEATURES),
     "difficulty": (

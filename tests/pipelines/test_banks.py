@@ -1,12 +1,14 @@
 """Banks: as many as asked for, held apart from each other by state and picture."""
 
 import json
+from collections import Counter
 
 import pytest
 from pydantic import ValidationError
 
 from pipelines import synthesize
-from pipelines.banks import NEAR, STAGE, Bank, Parameters
+from pipelines.banks import NEAR, STAGE, Bank, Parameters, cells
+from pipelines.captions.swaps import KINDS
 from pipelines.deduplicate import STAGE as DEDUPLICATE
 from pipelines.deduplicate import Parameters as DeduplicateParameters
 from pipelines.lake import Lake
@@ -120,3 +122,22 @@ def test_a_vicrit_bank_may_name_its_families(lake):
         Bank(task="vicrit", count=1, families=("cards",))
     with pytest.raises(ValidationError, match="a bank of 'search' draws from that family alone"):
         Bank(task="search", count=1, families=("charts",))
+
+
+def test_a_vicrit_bank_is_even_over_types_and_within_them_over_families(lake):
+    bank = Bank(task="vicrit", count=24, dial=0, words=50)
+    turns = cells(bank)
+    kinds = {kind for kind, _ in turns}
+    assert kinds == set(KINDS) and len(turns) % len(kinds) == 0
+    assert {family for kind, family in turns if kind == "material"} == {"stilllife"}
+    assert len({family for kind, family in turns if kind == "count"}) > 4
+    found = rows(lake, run(lake, STAGE, Parameters(role="evaluation", banks={"crit": bank})), "banks")
+    programs = [json.loads(row["program"]) for row in found]
+    assert Counter(
+        (row["relation"], program["family"]) for row, program in zip(found, programs, strict=True)
+    ) == Counter(turns[at % len(turns)] for at in range(24))
+    for row, program in zip(found, programs, strict=True):
+        text = row["question"].partition("\n")[2]
+        assert len(text.split()) <= 50 and json.loads(row["answer"]) in [text[a:b] for a, b in program["phrases"]]
+    with pytest.raises(ValidationError, match="words: a bank of 'search' has no captions"):
+        Bank(task="search", count=1, words=20)

@@ -5,6 +5,9 @@ from collections import Counter
 
 import pytest
 
+from pipelines.banks import STAGE as BANKS
+from pipelines.banks import Bank
+from pipelines.banks import Parameters as BankParameters
 from pipelines.blind import PARTS, STAGE, Parameters, decide
 from pipelines.lake import Lake
 from pipelines.vicrit import STAGE as VICRIT
@@ -22,7 +25,9 @@ def blinded(tmp_path_factory):
     made = [captioned(task, 1, seed) for task in ("transform", "functions") for seed in range(40)]
     upstream = given(lake, samples=[row for _, row, _ in made], captions=[row for _, _, row in made])
     injected = run(lake, VICRIT, VicritParameters(per_caption=3, unchanged=0.1), upstream)
-    return lake, injected, run(lake, STAGE, Parameters(), upstream, injected.key)
+    bank = BankParameters(role="evaluation", banks={"crit": Bank(task="vicrit", count=6, families=("transform",))})
+    held = run(lake, BANKS, bank)
+    return lake, injected, run(lake, STAGE, Parameters(), upstream, injected.key, held.key)
 
 
 def test_what_is_kept_is_handed_on_as_it_was_and_what_is_dropped_is_not(blinded):
@@ -30,7 +35,7 @@ def test_what_is_kept_is_handed_on_as_it_was_and_what_is_dropped_is_not(blinded)
     before = {row["injection_id"]: row for row in rows(lake, injected, "injections")}
     after = {row["injection_id"]: row for row in rows(lake, done, "injections")}
     gone = reasons(lake, done)
-    assert done.counts.read == len(before) == len(after) + len(gone) and not set(after) & set(gone)
+    assert done.counts.read - 6 == len(before) == len(after) + len(gone) and not set(after) & set(gone)
     assert all(before[name] == row for name, row in after.items())
     assert len({len(rows(lake, done, table)) for table in TABLES}) == 1
     assert {row["sample_id"] for row in rows(lake, done, "samples")} == {row["sample_id"] for row in after.values()}
@@ -40,7 +45,7 @@ def test_what_is_kept_is_handed_on_as_it_was_and_what_is_dropped_is_not(blinded)
 
 def test_what_the_detectors_made_of_each_stands_in_a_row_before_and_after(blinded):
     lake, injected, done = blinded
-    told = {row["injection_id"]: row for row in rows(lake, done, "detectability")}
+    told = {row["injection_id"]: row for row in rows(lake, done, "detectability") if row["injection_id"]}
     gone = reasons(lake, done)
     judged = {row["injection_id"] for row in rows(lake, injected, "injections") if row["kind"] != "none"}
     for name, row in told.items():
@@ -54,6 +59,14 @@ def test_what_the_detectors_made_of_each_stands_in_a_row_before_and_after(blinde
     assert set(parts) == set(PARTS)
     pictures = {(row["image_id"], row["part"]) for row in told.values() if row["part"]}
     assert len(pictures) == len({image for image, _ in pictures})  # no picture is in two parts
+
+
+def test_questions_of_a_bank_are_judged_and_none_is_dropped(blinded):
+    lake, _, done = blinded
+    asked = [row for row in rows(lake, done, "detectability") if row["part"] == "bank"]
+    assert len(asked) == 6 and all(row["kept"] and row["injection_id"] is None for row in asked)
+    for row in asked:
+        assert all(0 <= row[f"{when}_{name}"] <= 1 for when in ("before", "after") for name in ("ngrams", "meaning"))
 
 
 def test_odds():

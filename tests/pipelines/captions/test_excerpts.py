@@ -30,6 +30,7 @@ def test_the_clauses_of_every_telling_lie_where_they_say(task: str, dial: int, s
             ["The lowest at 1999 is A. There, A lies below B.", "Last."],
         ),
         ("It is 3.5 high. So?", ["It is 3.5 high.", "So?"]),
+        ("It is William E. Fox of St. Paul. Next.", ["It is William E. Fox of St. Paul.", "Next."]),
         ("", [""]),
     ],
 )
