@@ -40,7 +40,7 @@ from pipelines.workers.server import wire
 from pipelines.workers.slots import stop
 from pipelines.workers.vllm import VLLMWorker
 from schemas.messages import pictures as shown_in
-from schemas.requests import Generate, Generated, Result, Sampling
+from schemas.requests import Generate, Generated, Result, Sampling, Worker
 from trainers.seedling import model as seedling
 
 RESULTS = Path(__file__).with_suffix(".json")
@@ -48,7 +48,7 @@ BARRIERS = (16, 64, 256)
 EQUAL = 128
 """Tokens of each answer of `local:`."""
 SATURATED = 256
-"""Requests that the closed loop keeps at the server: as many as vLLM runs at once on a GPU, twice as many as on a CPU."""
+"""Requests that the closed loop keeps at the server: on a CPU twice as many as vLLM runs at once."""
 GATHERED, ALONE = 2560, 100
 """Requests of each turn that are asked in batches, and one by one: both find their pace sooner than a scheduler, which
 must be filled and emptied once.
@@ -66,7 +66,7 @@ def server(model: str, options: argparse.Namespace) -> dict[str, Any]:
     saturated: list[float] = []
     sides: dict[str, Callable[[list[Generate]], Pace]] = {
         "serial": lambda requests: pace(in_batches(worker, 1), _strata(requests, max(1, len(requests) // ALONE))),
-        **{str(size): lambda requests, size=size: pace(in_batches(worker, size), requests[:GATHERED]) for size in BARRIERS},
+        **{str(size): partial(_gathered, worker, size) for size in BARRIERS},
         "ours": partial(pace, worker.answer),
     }
     try:
@@ -109,6 +109,10 @@ def server(model: str, options: argparse.Namespace) -> dict[str, Any]:
         "ours_over_serial": measure.ratio(rates["ours"], rates["serial"]),
         "busy": measure.ratio(tokens, saturated),
     }
+
+
+def _gathered(worker: Worker, size: int, requests: Sequence[Generate]) -> Pace:
+    return pace(in_batches(worker, size), requests[:GATHERED])
 
 
 def _tell(what: str, rate: float, unit: str) -> None:

@@ -155,7 +155,7 @@ def _keeping(row: Row, ctx: Context) -> Callable[[Told], Outcome]:
     known = set[tuple[str, str | None]]()
 
     def keep(told: Told) -> Outcome:
-        said = (told.right.row["text"], told.wrong and told.wrong.row["text"])
+        said = (told.right.row["text"], told.wrong.row["text"] if told.wrong else None)
         if said in known:
             return Drop("duplicate")
         known.add(said)
