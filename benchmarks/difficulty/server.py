@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from schemas.requests import Generate, Request, Result, Server
 
 MIX = (("counting", 0), ("counting", 1), ("charts", 0))
 ITERATIONS = 2
-PROBLEMS = {1: 8, 4: 24, 16: 72, 64: 192, 256: 512, 1024: 1024}
+PROBLEMS = {1: 12, 4: 48, 16: 128, 64: 384, 256: 1024, 1024: 2048}
 """Enough for each number of trees that the first and the last of them are few, and the whole takes ten minutes."""
 RECORDED = 2000
 WANTED = 0.9
@@ -60,6 +61,18 @@ class Recorded:
         return self._worker.submit(request)
 
 
+CONNECTED: list[Recorded] = []
+"""Where this process finds the worker that the engine has connected."""
+
+
+def connect(spec: workers.WorkerSpec, *loaders: Any) -> Recorded:
+    """What a stage calls for its worker."""
+    worker = workers.connect(spec, *loaders)
+    assert isinstance(worker, Server)
+    CONNECTED.append(Recorded(worker))
+    return CONNECTED[-1]
+
+
 def drawn(most: int) -> Drawn:
     """As many problems as the largest number of trees needs."""
     return Drawn(cells=tuple(Cell(task=task, dial=dial, count=-(-most // len(MIX))) for task, dial in MIX), seed=41)
@@ -70,21 +83,16 @@ def search(lake: Path, address: str, model: str, trees: int, seed: int, bodies: 
     problems = Problems.draw(Lake(lake), drawn(max(PROBLEMS.values())))
     options = {"model": model, "concurrency": CONCURRENCY, "cache": "off"}
     spec = workers.WorkerSpec(f"openai:{address}", None, tuple(options.items()))
-    seen: list[Recorded] = []
-
-    def connect(*loaders: Any) -> Recorded:
-        seen.append(Recorded(workers.connect(spec, *loaders)))  # type: ignore[arg-type]
-        return seen[-1]
-
     count = PROBLEMS[trees]
     p = Searching(preset="thinklite", stop="budget", iterations=ITERATIONS, max_turns=1, seed=seed)
     some = replace(STAGE, sql=f"SELECT * FROM samples ORDER BY md5(sample_id) LIMIT {count}")
-    worker = WorkerSpec(workers.identity_of(spec), connect)
+    worker = WorkerSpec(workers.identity_of(spec), partial(connect, spec))
     began = time.perf_counter()
     done = run_stage(problems.lake, StageCall(some, p, (problems.key,), worker, part_rows=count, concurrency=trees))
     seconds = time.perf_counter() - began
     rows = problems.lake.read(done.key, "difficulty").to_pylist()
-    asked = seen[0].asked
+    (seen,) = CONNECTED
+    asked = seen.asked
     bodies.write_bytes(b"\n".join(body_of(request, model) for request in asked[:: max(1, len(asked) // RECORDED)]))
     return {
         "problems": len(rows),
