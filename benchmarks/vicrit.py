@@ -55,7 +55,7 @@ class Sizes(BaseModel):
     seeds: int = 3
 
 
-SMALL = Sizes(pictures=12, bank=8, cold_steps=2, steps=1, prompts=2, generations=2, seeds=2)
+SMALL = Sizes(pictures=24, bank=8, cold_steps=2, steps=2, prompts=4, generations=2, seeds=2)
 
 
 class Choice(BaseModel):
@@ -103,7 +103,7 @@ class Chain:
 
     def score(self, bank: str, trained: str) -> dict[str, tuple[str, float]]:
         """Of each question of the bank: the type of its false phrase, and whether a trained policy names it."""
-        asked = evaluate.Parameters(max_tokens=64, max_turns=1, tools=())
+        asked = evaluate.Parameters(max_tokens=96)
         key = self(evaluate.STAGE, asked, bank, trained, worker=policies.trained(self.lake, trained))
         kinds = {row["sample_id"]: row["relation"] for row in self.lake.read(bank, "banks").to_pylist()}
         found = self.lake.read(key, "evals").to_pylist()
@@ -131,9 +131,6 @@ def measured(lake: Lake, sizes: Sizes) -> dict[str, Any]:
             prompts=sizes.prompts,
             generations=sizes.generations,
             learning_rate=sizes.learning_rate,
-            max_turns=1,
-            tools=(),
-            max_completion=64,
             order="shuffled",
             seed=seed,
         )

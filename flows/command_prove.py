@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,6 +13,7 @@ from flows.command_run import LAKE, AsJson, LakeFolder, RecipeName, Settings
 if TYPE_CHECKING:
     from flows.plan import Plan
     from flows.planting import Report as Planted
+    from flows.planting import Sight
     from flows.proving import Report
 
 
@@ -88,11 +90,12 @@ def show_planted(report: Planted) -> None:
     say(f"standing once in their caption: {once}")
     tried = f" ({report.trying:.1f} s)" if report.trying else ""
     say(f"kept by readers without the picture{tried}: {report.kept:.1%}\n")
-    console.table("Readers without the picture: area under the curve on held-out pictures", _sights(report))
+    console.table("Readers without the picture: area under the curve on held-out pictures", _sights(report.sights))
+    console.table("The same of the questions of vicrit banks, none of which is dropped", _sights(report.bank))
     console.table("The keenest of them, by type and family", report.cells)
 
 
-def _sights(report: Planted) -> list[dict[str, object]]:
+def _sights(sights: Sequence[Sight]) -> list[dict[str, object]]:
     return [
         {
             "detector": sight.detector,
@@ -104,7 +107,7 @@ def _sights(report: Planted) -> list[dict[str, object]]:
             "n before": sight.n_before,
             "n after": sight.n_after,
         }
-        for sight in report.sights
+        for sight in sights
     ]
 
 

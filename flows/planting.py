@@ -43,6 +43,9 @@ SELECT d.*, i.kind, s.task AS family
 FROM detectability d JOIN injections i USING (injection_id) JOIN captions c USING (caption_id)
 JOIN samples s ON s.sample_id = c.sample_id WHERE d.part IS NOT NULL ORDER BY d.injection_id
 """
+ASKED = """
+SELECT d.* REPLACE ('held' AS part) FROM detectability d WHERE d.part = 'bank' ORDER BY d.sample_id
+"""
 COUNTED = """
 SELECT count(*) AS injections, count(DISTINCT c.text) AS captions, count(DISTINCT i.image_id) AS pictures
 FROM injections i JOIN captions c USING (caption_id)
@@ -80,7 +83,7 @@ class Sight:
 @dataclass(frozen=True)
 class Report:
     """What `evolens prove` tells of planted errors. Times are in seconds, None where some was made before; `even` is
-    the entropy of the types over that of eight alike, as made and as kept.
+    the entropy of the types over that of eight alike, as made and as kept; `bank` is of questions of `vicrit` banks.
     """
 
     funnel: list[dict[str, Any]]
@@ -96,6 +99,7 @@ class Report:
     sights: list[Sight]
     cells: list[dict[str, Any]]
     kept: float
+    bank: list[Sight]
 
     @property
     def faults(self) -> list[str]:
@@ -125,6 +129,7 @@ def prove_planted(plan: Plan) -> Report:
     with lake.connect(keys, only=["injections", "captions", "samples", "detectability"]) as connection:
         counted = connection.sql(COUNTED).to_arrow_table().to_pylist()[0]
         seen = connection.sql(SEEN).to_arrow_table().to_pylist()
+        asked = connection.sql(ASKED).to_arrow_table().to_pylist()
     left = [row for row in seen if row["kept"]]
     made, kept = (Counter(row["kind"] for row in rows) for rows in (seen, left))
     return Report(
@@ -139,6 +144,7 @@ def prove_planted(plan: Plan) -> Report:
         sights=[sight(seen, detector) for detector in DETECTORS],
         cells=cells(seen),
         kept=len(left) / max(len(seen), 1),
+        bank=[sight(asked, detector) for detector in DETECTORS],
     )
 
 

@@ -18,7 +18,7 @@ from pipelines.captions.swaps import KINDS
 from tests.flows.test_proving import change_rows
 
 SMALL = {f"tasks.{index}.count": 2 for index in range(len(open_recipe("vicrit").tasks))}
-SETTINGS = {**SMALL, "execution": {"processes": 1, "part_rows": 16}}
+SETTINGS = {**SMALL, "banks.vicrit.count": 16, "execution": {"processes": 1, "part_rows": 16}}
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,7 @@ def test_every_injection_is_judged_by_the_second_path_and_made_again(made: tuple
     assert sum(row["made"] for row in report.kinds) == report.injections and all(row["made"] for row in report.kinds)
     assert 0.5 < report.kept < 1 and 0.85 < report.even[0] <= 1
     assert {sight.detector for sight in report.sights} == {"ngrams", "surprise", "meaning"}
+    assert {sight.n_before for sight in report.bank} == {sight.n_after for sight in report.bank} == {16}
     assert sum(cell["made"] for cell in report.cells) == report.injections
     assert report.as_json()["injections_per_second"] > 1
 
