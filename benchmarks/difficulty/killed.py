@@ -25,8 +25,10 @@ from pipelines.workers import WorkerSpec
 
 KILLS = 5
 PART = 25
-ASKED = {"rollouts": 4, "iterations": 4, "max_tokens": 64, "max_turns": 1}
-"""Few attempts before the search, so that many samples come to have a tree."""
+ASKED: dict[str, Any] = {
+    "rollouts": 2, "search": "always", "iterations": 6, "stop": "budget", "max_tokens": 64, "max_turns": 1
+}  # fmt: skip
+"""A tree for every sample."""
 
 
 def draw(root: Path, count: int) -> Problems:
