@@ -41,6 +41,8 @@ def make(root: Path) -> Lake:
                 "k": 0,
                 "n": 4,
                 "pass_rate": 0.0,
+                "low": 0.0,
+                "high": 0.49,
                 "suspicion": "label" if place == 1 else None,
             }
             for place, each in enumerate(ids)
