@@ -132,7 +132,9 @@ def test_refusals_without_end_end_with_the_time(album: Album) -> None:
     with serve(lambda *_: (503, {"retry-after": "0.1"}, {})) as server:
         results = worker_of(server, album, attempts=1000, timeout_s=1.0).answer(questions(5))
     assert kinds(results) == {"http_503": 5}
-    assert all(isinstance(result, Failed) and 1 < result.attempts < 30 for result in results)
+    attempts = [result.attempts for result in results if isinstance(result, Failed)]
+    assert max(attempts) < 30
+    assert sum(attempts) > 8  # what closes the gate, and who asks whether it may open
 
 
 def test_a_server_that_is_started_again_finds_the_queue_waiting(album: Album, tmp_path: Path) -> None:
