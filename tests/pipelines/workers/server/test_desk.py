@@ -134,7 +134,7 @@ def test_refusals_without_end_end_with_the_time(album: Album) -> None:
     assert kinds(results) == {"http_503": 5}
     attempts = [result.attempts for result in results if isinstance(result, Failed)]
     assert max(attempts) < 30
-    assert sum(attempts) > 8  # what closes the gate, and who asks whether it may open
+    assert sum(attempts) > len(attempts)  # whose turn it is to be tried again is a matter of time
 
 
 def test_a_server_that_is_started_again_finds_the_queue_waiting(album: Album, tmp_path: Path) -> None:
