@@ -38,7 +38,7 @@ from pipelines.treesearch import Searching, Tree
 from pipelines.workers.pair import to_stronger
 from schemas.outcome import Fail, Keep, Outcome, Row
 
-VERSION = 3
+VERSION = 4
 
 SQL = """
 SELECT s.*, coalesce(lead(s.image_ids) OVER other, first_value(s.image_ids) OVER other) AS other_images

@@ -259,7 +259,7 @@ def frames(program: dict[str, Any]) -> Any:
         case "faster":
             return max(ask["bodies"], key=lambda name: float(np.linalg.norm(moves[name][0])))
         case "order":
-            return [at + 1 for at in np.argsort(program["shown"])]
+            return [int(at) + 1 for at in np.argsort(program["shown"])]
         case "meet":
             one, other = (paths[name] for name in ask["bodies"])
             return int(np.argmin(np.linalg.norm(one - other, axis=1))) + 1

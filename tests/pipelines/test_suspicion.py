@@ -48,9 +48,13 @@ def other(made):
     return "nothing of the kind"
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.sampled_from(sorted(FAMILIES)), st.integers(0, 2**30), st.integers(0, 1))
-def test_the_program_clears_a_right_label_and_gives_away_a_spoilt_one(task, seed, dial):
+CELLS = [(task, dial) for task, family in sorted(FAMILIES.items()) for dial in range(len(family.DIALS))]
+
+
+@pytest.mark.parametrize(("task", "dial"), CELLS)
+@settings(max_examples=3, deadline=None)
+@given(seed=st.integers(0, 2**30))
+def test_the_program_clears_a_right_label_and_gives_away_a_spoilt_one(task, dial, seed):
     """Whatever was attempted: of every family, and also where the wrong label was answered."""
     made = FAMILIES[task].make(seed, dial)
     ids = [f"{index:032x}" for index, _ in enumerate(made.images)]

@@ -49,7 +49,9 @@ def test_a_seed_always_makes_the_same_sample(sample: tuple[str, int, int, Made])
 def test_the_answer_follows_from_the_program(sample: tuple[str, int, int, Made]) -> None:
     name, _, _, made = sample
     program = json.loads(canonical_json(made.program))
-    assert solve(name, program) == made.answer
+    found = solve(name, program)
+    assert found == made.answer
+    assert json.loads(canonical_json(found)) == json.loads(canonical_json(made.answer))
     assert program["ask"]["relation"] == made.relation
     assert made.answer_type in ANSWER_TYPES
     assert canonical_answer(made.answer, made.answer_type) == made.answer
