@@ -84,6 +84,7 @@ def test_a_server_is_asked_nothing_twice_that_it_had_finished(
         killed.run(whole, url, TREES)
         assert len(server.asked) == asked, "another request came than in the life with a kill"
     assert killed.data(whole) == killed.data(lake)
+    # A lake is no mapping: it has keys, and cannot be walked through.
     (measured,) = [key for key in Lake(lake).keys() if Lake(lake).manifest(key).stage == "difficulty"]  # noqa: SIM118
     roots = Lake(lake).read(measured, "tree_nodes").to_pylist()
     assert len({row["sample_id"] for row in roots}) == TREES
